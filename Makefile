@@ -1,0 +1,67 @@
+# make demo   install, then a small simulated liver study from end to end
+# make test   install, then the fast tests
+# make help   the rest
+PYTHON ?= python3
+VENV   ?= .venv
+TORCH  ?= cpu
+
+TORCH_VERSION := 2.13.0
+# A folder of wheels that pip is configured with; uv does not read pip's configuration.
+LINKS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
+export UV_FIND_LINKS := $(LINKS)
+UV  := $(shell command -v uv 2>/dev/null)
+PIP := $(if $(UV),VIRTUAL_ENV=$(VENV) $(UV) pip,$(VENV)/bin/python -m pip --disable-pip-version-check)
+# --no-deps: what torch needs comes from the constraints; CPU wheels from a folder of wheels, else from PyTorch.
+CPU_TORCH  := --no-deps torch==$(TORCH_VERSION)
+CPU_INDEX  ?= https://download.pytorch.org/whl/cpu
+RUN := $(VENV)/bin/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow test-all bench lint type format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@echo; echo "TORCH=cuda make setup   installs the CUDA build of torch instead of the CPU build"
+
+setup: $(VENV)/.installed  ## create .venv and install the tested set of packages
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -x $(VENV)/bin/python || $(if $(UV),$(UV) venv -q --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
+ifeq ($(TORCH),cuda)
+	$(PIP) install -q torch==$(TORCH_VERSION)
+else
+	@# torch first and alone: an unpinned torch would bring gigabytes of CUDA
+	$(PIP) install -q --no-index $(CPU_TORCH) 2>/dev/null || $(PIP) install -q --index-url $(CPU_INDEX) $(CPU_TORCH)
+endif
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## a small simulated liver study: train, evaluate, predict
+	$(VENV)/bin/python scripts/demo.py
+
+test: setup  ## the fast tests
+	$(RUN) pytest -n auto --dist worksteal -m "not slow"
+
+test-slow: setup  ## the slow tests alone
+	$(RUN) pytest -n auto --dist worksteal -m slow
+
+test-all: setup  ## every test, also the slow ones
+	$(RUN) pytest -n auto --dist worksteal
+
+bench: setup  ## measure speed side by side with what one would use instead
+	$(RUN) tests.benchmarks
+
+lint: setup  ## ruff: rules and format
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+type: setup  ## mypy --strict on src
+	$(RUN) mypy
+
+format: setup  ## rewrite the files in the house's format
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+clean:  ## remove the environment and everything generated; runs in outputs stay
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""Artefacts are written whole or not at all: to a temporary file beside them, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vitruvian.core.errors import RunError
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+_DENIED = {errno.EACCES: "permission denied", errno.EROFS: "the file system is read-only"}
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; rename it to `path` when the block ends well.
+
+    The previous file at `path` stays intact until the rename, and for good if the block fails.
+
+    Raises:
+        RunError: the folder cannot be written or the disk is full; the message names `path`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        _settle(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _settle(temporary: Path, path: Path) -> None:
+    """Flush the bytes to the disk before the name changes: a power cut leaves the old file."""
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private; colleagues read run directories
+    temporary.replace(path)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def unwritable(path: Path, error: OSError) -> RunError:
+    """Say in the user's words why `path` could not be written."""
+    reason = (_FULL | _DENIED).get(error.errno or 0, str(error))
+    return RunError(f"cannot write {path}: {reason}; free space or choose another directory")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON to `path` atomically."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=True) + "\n")
