@@ -1,0 +1,121 @@
+"""What all verbs share: run, show a user's mistake as one line, end with the right exit code.
+
+Exit codes: 0 done, 1 a defect of ours (with traceback), 2 something the user can mend,
+128 + signal when stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vitruvian.core.errors import ConfigError, UserError
+
+USER_MISTAKE = 2
+
+
+def exit_with(action: Callable[[], int | None]) -> None:
+    """Run a verb and leave the process with its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        code = action() or 0
+    except UserError as error:
+        show(error)
+        code = USER_MISTAKE
+    except BrokenPipeError:  # the reader of our output went away: `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def show(error: UserError) -> None:
+    """Print a user's mistake: one line each, no traceback."""
+    for line in str(error).splitlines():
+        print(f"error: {line}", file=sys.stderr)
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
+    """Read `key=value` arguments with Hydra's grammar.
+
+    Raises:
+        ConfigError: an argument is not of the form `key=value`.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    values: dict[str, Any] = {}
+    for argument in arguments:
+        try:
+            override = parser.parse_override(argument)
+            values[str(override.key_or_group)] = override.value()
+        except HydraException as error:
+            raise ConfigError(f"{argument}: expected key=value") from error
+    return values
+
+
+def take_keys(
+    values: dict[str, Any], defaults: dict[str, Any], verb: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a verb's own keys from overrides of the run's frozen config (those with a dot).
+
+    Raises:
+        ConfigError: a key is neither; the nearest valid one is named.
+    """
+    from vitruvian.core.check import nearest
+
+    own = {key: value for key, value in values.items() if "." not in key}
+    for key in own:
+        if key not in defaults:
+            near = nearest(key, defaults)
+            hint = f"; did you mean `{near}`?" if near else f"; it takes {', '.join(defaults)}"
+            raise ConfigError(f"{key}: no such key of vitruvian-{verb}{hint}")
+    return {**defaults, **own}, {key: value for key, value in values.items() if "." in key}
+
+
+def required_path(keys: dict[str, Any], name: str, verb: str) -> Path:
+    """A path the user must give.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    if not keys[name]:
+        raise ConfigError(f"{name}: a value is needed; vitruvian-{verb} {name}=PATH")
+    return Path(str(keys[name])).expanduser()
+
+
+def override(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a frozen config with dotted keys replaced.
+
+    Raises:
+        ConfigError: a key is not in the config; the nearest valid one is named.
+    """
+    import copy
+
+    changed = copy.deepcopy(config)
+    for dotted, value in changes.items():
+        _set(changed, dotted.split("."), value, dotted)
+    return changed
+
+
+def _set(node: Any, keys: list[str], value: Any, dotted: str) -> None:
+    from vitruvian.core.check import nearest
+
+    for depth, key in enumerate(keys):
+        if not isinstance(node, dict) or key not in node:
+            near = nearest(key, node) if isinstance(node, dict) else None
+            hint = f"; did you mean `{'.'.join([*keys[:depth], near])}`?" if near else ""
+            raise ConfigError(f"{dotted}: no such key in the run's configuration{hint}")
+        if depth == len(keys) - 1:
+            node[key] = value
+        node = node[key]
+
+
+def wants_help(arguments: Iterable[str]) -> bool:
+    """Whether the user asked for help."""
+    return any(argument in ("-h", "--help") for argument in arguments)

@@ -1,0 +1,400 @@
+"""Train, evaluate, predict: built once from the frozen config of a run directory."""
+
+from __future__ import annotations
+
+import logging
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from vitruvian.core import evaluation, provenance
+from vitruvian.core.build import build
+from vitruvian.core.checkpoint import Checkpoints, PlainCheckpointIO, load_checkpoint
+from vitruvian.core.config import Config
+from vitruvian.core.datamodule import DataModule, Part
+from vitruvian.core.ddp import RunDDP, is_first_process, leave
+from vitruvian.core.errors import ConfigError, RunError
+from vitruvian.core.files import write_json
+from vitruvian.core.history import History
+from vitruvian.core.resume import ExactResume
+from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
+from vitruvian.core.signals import Interrupted, StopRequest
+from vitruvian.core.splits import Splits
+from vitruvian.core.task import CONFIG_KEY, Task
+
+log = logging.getLogger(__name__)
+
+# Lightning's own ways of shortening an epoch would break the exact resume; ours are data keys.
+FIXED_TRAINER_KEYS = {
+    "val_check_interval": "validation ends an epoch; shorten it with datamodule.samples_per_epoch",
+    "limit_train_batches": "shorten an epoch with datamodule.samples_per_epoch",
+    "overfit_batches": "use split=resubstitution and datamodule.samples_per_epoch",
+    "fast_dev_run": "use debug=step",
+    "reload_dataloaders_every_n_epochs": "the loader already follows the epoch",
+}
+
+
+@dataclass
+class Evaluation:
+    """One evaluated part of the data.
+
+    Attributes:
+        name: of the result files.
+        kind: how the subjects were divided, such as "5-fold, fold 0".
+        rows: one per case and predictor.
+        summary: statistics over the cases.
+        simulated: whether any of the data are.
+        metrics: the ones to show first.
+    """
+
+    name: str
+    kind: str
+    rows: list[evaluation.Row]
+    summary: evaluation.Summary
+    simulated: bool
+    metrics: tuple[str, ...]
+
+
+# -- the verbs' work ------------------------------------------------------------------------------
+
+
+def train(run: RunDirectory, config: Config) -> Evaluation:
+    """Train in a run directory, or continue what was begun there, then evaluate the best weights.
+
+    Raises:
+        UserError: data, config or directory cannot be used.
+        Interrupted: a signal stopped the run; its state is saved.
+    """
+    if not is_first_process():
+        return _train(run, config)
+    with run.lock():
+        try:
+            run.write_status(RUNNING)
+            result = _train(run, config)
+        except Interrupted as stop:
+            run.write_status(INTERRUPTED, reason=str(stop))
+            raise
+        except BaseException as error:
+            _note_failure(run, error)
+            raise
+        run.write_status(COMPLETE)
+        return result
+
+
+def _note_failure(run: RunDirectory, error: BaseException) -> None:
+    try:
+        run.write_status(FAILED, reason=f"{type(error).__name__}: {error}".splitlines()[0])
+    except RunError:  # the disk that failed us cannot take the note either: the first error counts
+        log.debug("status.json could not be written", exc_info=True)
+
+
+def _train(run: RunDirectory, config: Config) -> Evaluation:
+    stop = StopRequest()
+    stop.install()
+    seed_everything(config["seed"])
+    torch.set_float32_matmul_precision(config["matmul_precision"])
+    datamodule = build_datamodule(config)
+    settle_splits(run, config, datamodule)
+    task = build_task(config, datamodule)
+    task.fit_statistics(datamodule)
+    if is_first_process():
+        write_json(run.environment_file, provenance.environment())
+    trainer, resume = build_trainer(run, config, stop)
+    try:
+        _fit(trainer, task, datamodule, run, resume)
+        _load_weights(task, run.best if run.best.is_file() else run.last)
+        part: Part = "test" if datamodule.part("test") else "val"
+        return _evaluate(trainer, task, datamodule, part, run, config, name=part)
+    finally:
+        leave(trainer.strategy)
+
+
+def _fit(
+    trainer: pl.Trainer,
+    task: Task,
+    datamodule: DataModule,
+    run: RunDirectory,
+    resume: ExactResume,
+) -> None:
+    datamodule.position = lambda: resume.position(trainer)
+    last = run.last if run.last.is_file() else None
+    if last is not None and is_finished(last):
+        return
+    task.total_steps = total_steps(trainer, datamodule)
+    with quiet():
+        trainer.fit(task, datamodule=datamodule, ckpt_path=last)
+
+
+class _Graceful(Callback):
+    """Lightning installs its own signal handlers at the start of fit; ours are put back."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self._stop = stop
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop.install()
+        self._stop.graceful = True
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop.install()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop.graceful = False
+
+    def on_exception(self, *_: Any) -> None:
+        self._stop.graceful = False
+
+
+def evaluate(
+    run: RunDirectory,
+    config: Config,
+    checkpoint: Path,
+    part: Part = "test",
+    accelerator: str = "auto",
+    name: str | None = None,
+) -> Evaluation:
+    """Evaluate a checkpoint of a run on one part of the data, on one device."""
+    datamodule = build_datamodule(config)
+    datamodule.use(_known_splits(run, part, datamodule))
+    task = build_task(config, datamodule)
+    _load_weights(task, checkpoint)
+    trainer = single_device_trainer(run, config, accelerator)
+    if part == "test" and not datamodule.part("test"):
+        part = "val"
+    return _evaluate(trainer, task, datamodule, part, run, config, name or part)
+
+
+def predict(
+    config: Config,
+    checkpoint: Path,
+    source: Path,
+    target: Path,
+    accelerator: str = "auto",
+) -> list[Path]:
+    """Predict a file or a folder with a checkpoint; needs no training data and no splits."""
+    task = build_task(config)
+    _load_weights(task, checkpoint)
+    task.eval().to(pick_device(accelerator))
+    return task.predict_path(source, target, _prediction_provenance(checkpoint))
+
+
+def config_of(run: RunDirectory, checkpoint: Path) -> Config:
+    """The frozen config: of the run directory, or of the checkpoint where it stands alone."""
+    if run.exists:
+        return run.config
+    config = load_checkpoint(checkpoint).get(CONFIG_KEY)
+    if not isinstance(config, dict):
+        raise RunError(f"{checkpoint} holds no configuration; give the run directory as run=DIR")
+    return config
+
+
+def _prediction_provenance(checkpoint: Path) -> dict[str, Any]:
+    return {
+        "checkpoint": str(checkpoint),
+        "checkpoint_sha256": provenance.sha256(checkpoint),
+        "environment": provenance.environment(),
+    }
+
+
+# -- building -------------------------------------------------------------------------------------
+
+
+def build_datamodule(config: Config) -> DataModule:
+    """Build the datamodule and prepare its data."""
+    datamodule = build(config["datamodule"], "datamodule")
+    if not isinstance(datamodule, DataModule):
+        raise ConfigError("datamodule._target_: not a DataModule of Vitruvian")
+    datamodule.prepare()
+    return datamodule
+
+
+def build_task(config: Config, datamodule: DataModule | None = None) -> Task:
+    """Build the task with its net, loss, optimiser, scheduler and augmentation."""
+    parts = {
+        name: build(config[name], name) if config[name] else None
+        for name in ("loss", "optimizer", "scheduler", "augment")
+    }
+    task = build(config["model"], "model", **parts)
+    if not isinstance(task, Task):
+        raise ConfigError("model._target_: not a Task of Vitruvian")
+    task.frozen_config = config
+    if datamodule is not None:
+        task.fits(datamodule)
+    return task
+
+
+def build_trainer(
+    run: RunDirectory, config: Config, stop: StopRequest
+) -> tuple[pl.Trainer, ExactResume]:
+    """Build the trainer with the run's callbacks and loggers."""
+    check_trainer(config["trainer"])
+    history, loggers = build_loggers(run, config)
+    resume = ExactResume(history)
+    callbacks = [
+        build(node, f"callbacks.{role}") for role, node in config["callbacks"].items() if node
+    ]
+    for callback in callbacks:
+        if isinstance(callback, Checkpoints):
+            callback.attach(run.checkpoints, resume, stop)
+    callbacks.sort(
+        key=lambda c: not isinstance(c, Checkpoints)
+    )  # sees the weights before others act
+    strategy = build(config["trainer"].get("strategy", "auto"), "trainer.strategy")
+    if isinstance(strategy, RunDDP):
+        strategy.on_run(run.path)
+    node = {key: value for key, value in config["trainer"].items() if key != "strategy"}
+    given = {"strategy": strategy, "callbacks": [_Graceful(stop), *callbacks, resume]}
+    with quiet():
+        trainer = build(node, "trainer", logger=loggers, **given, **_house_rules(run))
+    return trainer, resume
+
+
+def build_loggers(run: RunDirectory, config: Config) -> tuple[History, list[Any]]:
+    """The CSV history, which every run has, and the other loggers chosen."""
+    loggers = [build(node, f"logger.{role}") for role, node in config["logger"].items() if node]
+    history = next((item for item in loggers if isinstance(item, History)), None)
+    if history is None:
+        raise ConfigError("logger: the CSV history is part of every run; keep logger.csv")
+    history.open(run.path)
+    if is_first_process():
+        write_json(
+            run.tracker_file,
+            {role: str(node["_target_"]) for role, node in config["logger"].items() if node},
+        )
+    return history, loggers
+
+
+def _house_rules(run: RunDirectory) -> dict[str, Any]:
+    """What every trainer has in common."""
+    return {
+        "default_root_dir": str(run.path),
+        "enable_checkpointing": False,  # ours, see core/checkpoint.py
+        "enable_model_summary": False,
+        "enable_progress_bar": False,  # ours, see core/progress.py
+        "use_distributed_sampler": False,  # ours, see core/sampling.py
+        "num_sanity_val_steps": 0,  # the first validation must not use up random numbers
+        "plugins": [PlainCheckpointIO()],
+    }
+
+
+def check_trainer(node: Config) -> None:
+    """Refuse trainer keys that would break the exact resume, and say what to use."""
+    neutral = {None, 1.0, 0}
+    for key, advice in FIXED_TRAINER_KEYS.items():
+        if node.get(key) not in neutral:
+            raise ConfigError(f"trainer.{key}: cannot be changed here; {advice}")
+
+
+def single_device_trainer(run: RunDirectory, config: Config, accelerator: str) -> pl.Trainer:
+    """A trainer for evaluation: one device, no logging."""
+    with quiet():
+        return pl.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            precision=config["trainer"].get("precision"),
+            logger=False,
+            callbacks=[build(n, "") for n in [config["callbacks"].get("progress")] if n],
+            **_house_rules(run),
+        )
+
+
+def settle_splits(run: RunDirectory, config: Config, datamodule: DataModule) -> None:
+    """Write `splits.json` once; a resumed run keeps the one it has."""
+    if run.splits_file.is_file():
+        splits = Splits.read(run.splits_file)
+    else:
+        splits = build(config["split"], "split").assign(datamodule.subjects)
+        if is_first_process():
+            splits.write(run.splits_file)
+    datamodule.use(splits)
+
+
+def _known_splits(run: RunDirectory, part: Part, datamodule: DataModule) -> Splits:
+    if part == "all":
+        return Splits(train=(), val=(), test=tuple(datamodule.subjects), kind="all")
+    return Splits.read(run.splits_file)
+
+
+# -- small pieces ---------------------------------------------------------------------------------
+
+
+def total_steps(trainer: pl.Trainer, datamodule: DataModule) -> int:
+    """Optimiser steps of the whole run, wherever it is resumed."""
+    if trainer.max_steps > 0:
+        return int(trainer.max_steps)
+    datamodule.trainer = trainer
+    batches = datamodule.train_batches().batches_per_epoch
+    per_epoch = -(-batches // trainer.accumulate_grad_batches)
+    return per_epoch * (trainer.max_epochs or 1)
+
+
+def is_finished(last: Path) -> bool:
+    """Whether this checkpoint is the last word of a finished training."""
+    callbacks = load_checkpoint(last).get("callbacks", {})
+    return any(
+        state.get("finished", False) for state in callbacks.values() if isinstance(state, dict)
+    )
+
+
+def _load_weights(task: Task, path: Path) -> None:
+    state = load_checkpoint(path)["state_dict"]
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise RunError(f"{path} does not fit the model of config.yaml: {first}") from error
+
+
+def _evaluate(
+    trainer: pl.Trainer,
+    task: Task,
+    datamodule: DataModule,
+    part: Part,
+    run: RunDirectory,
+    config: Config,
+    name: str,
+) -> Evaluation:
+    datamodule.evaluated = part
+    with quiet():
+        trainer.test(task, datamodule=datamodule, verbose=False)
+    summary = evaluation.summarise(task.rows, seed=config["seed"])
+    if trainer.is_global_zero:
+        evaluation.write(task.rows, summary, run.evaluation, name, datamodule.simulated)
+    kind, metrics = datamodule.splits.kind, task.reported
+    return Evaluation(name, kind, task.rows, summary, datamodule.simulated, metrics)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators; data use their own, addressed by item (see core/sampling.py)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - third-party code may draw from it
+    torch.manual_seed(seed)
+
+
+def pick_device(accelerator: str) -> torch.device:
+    """`auto`, `cpu` or `gpu` as a torch device."""
+    if accelerator not in ("auto", "cpu", "gpu"):
+        raise ConfigError(f"device={accelerator}: choose auto, cpu or gpu")
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda")
+    if accelerator == "gpu":
+        raise ConfigError("device=gpu: no CUDA device is visible; use device=cpu")
+    return torch.device("cpu")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Lightning's advice that does not apply here (loaders without workers, and so on)."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)")
+        yield

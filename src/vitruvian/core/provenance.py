@@ -1,0 +1,64 @@
+"""Where a number came from: code, packages and machine, written beside every run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vitruvian import __version__
+
+
+def environment() -> dict[str, Any]:
+    """Describe the code, the packages and the hardware of this process, as plain data."""
+    import torch
+
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "vitruvian": __version__,
+        "command": sys.argv,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "cpu_cores": os.cpu_count(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "git": git_state(Path(__file__).parent),
+        "packages": packages(),
+    }
+
+
+def packages() -> dict[str, str]:
+    """Name and version of every installed distribution."""
+    found = {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def git_state(folder: Path) -> dict[str, str] | None:
+    """Commit and uncommitted changes of the checkout that holds this code; None outside git."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None or _git(folder, "ls-files", "--error-unmatch", "provenance.py") is None:
+        return None
+    return {"commit": commit.strip(), "diff": _git(folder, "diff", "HEAD", "--", ":/") or ""}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex digits."""
+    import hashlib
+
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,174 @@
+"""The run directory: the only interface between training, evaluation and prediction."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vitruvian.core.config import Config, differences
+from vitruvian.core.errors import RunError
+from vitruvian.core.files import unwritable, write_json, write_text
+
+RUNNING, INTERRUPTED, FAILED, COMPLETE = "running", "interrupted", "failed", "complete"
+
+
+class RunDirectory:
+    """Names and places of a run's artefacts.
+
+    Every artefact has one name, is written to a temporary file and renamed, and only the first
+    process of a run writes (contract 3 of the house).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.config_file = self.path / "config.yaml"
+        self.overrides_file = self.path / "overrides.txt"
+        self.environment_file = self.path / "environment.json"
+        self.splits_file = self.path / "splits.json"
+        self.status_file = self.path / "status.json"
+        self.tracker_file = self.path / "tracker.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.checkpoints = self.path / "checkpoints"
+        self.last = self.checkpoints / "last.ckpt"
+        self.best = self.checkpoints / "best.ckpt"
+        self.evaluation = self.path / "evaluation"
+        self.predictions = self.path / "predictions"
+        self.figures = self.path / "figures"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a config has been frozen here."""
+        return self.config_file.is_file()
+
+    @property
+    def config(self) -> Config:
+        """The frozen config.
+
+        Raises:
+            RunError: this is not a run directory, or its config cannot be read.
+        """
+        if not self.exists:
+            raise RunError(f"{self.path} is not a run directory: it has no config.yaml")
+        try:
+            config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise RunError(f"{self.config_file} is not valid YAML: {error}") from error
+        if not isinstance(config, dict):
+            raise RunError(f"{self.config_file} holds no configuration")
+        return config
+
+    def claim(self, config: Config, overrides: list[str]) -> None:
+        """Write the frozen config, or make sure that the one here is the same.
+
+        Raises:
+            RunError: the directory holds another configuration, or cannot be written.
+        """
+        if self.exists:
+            self._refuse_other(config)
+            return
+        self._make()
+        write_text(self.overrides_file, "".join(f"{line}\n" for line in overrides))
+        write_text(self.config_file, dump_yaml(config))
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def _refuse_other(self, config: Config) -> None:
+        changed = differences(config, self.config)
+        if changed:
+            raise RunError(
+                f"{self.path} holds a run with another configuration ({'; '.join(changed[:3])}"
+                f"{f'; and {len(changed) - 3} more' if len(changed) > 3 else ''}): "
+                "give another run=..., or only run=... to continue this one"
+            )
+
+    def write_status(self, state: str, **details: Any) -> None:
+        """Write `status.json`: the state, when, and details such as epoch and step."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(
+            self.status_file, {"state": state, "updated": now, "pid": os.getpid(), **details}
+        )
+
+    @property
+    def status(self) -> str | None:
+        """The state last written, or None."""
+        try:
+            return str(json.loads(self.status_file.read_text(encoding="utf-8"))["state"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for one training process; the lock dies with the process.
+
+        Raises:
+            RunError: another process is training here.
+        """
+        self._make()
+        path = self.path / ".lock"
+        try:
+            handle = path.open("a+")
+        except OSError as error:
+            raise unwritable(path, error) from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    f"{self.path} is in use: another process is training in it"
+                ) from error
+            yield
+
+
+def dump_yaml(config: Config) -> str:
+    """YAML that reads back to the same values (floats keep all digits)."""
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
+
+
+def new_run_path(output_dir: Path, name: str) -> Path:
+    """A fresh path `<output_dir>/<name>/<time>-<random>`: two jobs never meet in one second."""
+    moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    return output_dir / name / f"{moment}-{secrets.token_hex(3)}"
+
+
+def locate_run(where: Path) -> tuple[RunDirectory, Path | None]:
+    """Find the run directory of a path that is a run, or a checkpoint inside one.
+
+    Returns:
+        The run directory and the checkpoint, if `where` named one.
+
+    Raises:
+        RunError: there is no run at `where`.
+    """
+    if where.is_file():
+        return RunDirectory(where.parent.parent), where
+    run = RunDirectory(where)
+    if not run.exists:
+        raise RunError(f"run={where}: no run directory here (it would hold a config.yaml)")
+    return run, None
+
+
+def chosen_checkpoint(run: RunDirectory, choice: str) -> Path:
+    """The file that `best`, `last` or a path means; `best` falls back on `last`.
+
+    Raises:
+        RunError: there is no such checkpoint yet.
+    """
+    if choice == "best" and not run.best.is_file():
+        choice = "last"
+    path = {"best": run.best, "last": run.last}.get(choice, Path(choice).expanduser())
+    if not path.is_file():
+        raise RunError(f"checkpoint={choice}: {path} does not exist; has the run saved one yet?")
+    return path

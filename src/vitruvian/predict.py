@@ -1,0 +1,64 @@
+"""`vitruvian-predict`: apply a run's weights to new recordings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from vitruvian.core.cli import (
+    exit_with,
+    override,
+    parse_overrides,
+    required_path,
+    take_keys,
+    wants_help,
+)
+
+KEYS = {"run": None, "input": None, "output": None, "checkpoint": "best", "device": "auto"}
+
+HELP = """vitruvian-predict run=DIR input=FILE_OR_FOLDER [key=value ...]
+
+Apply a trained run to new data; the results name the run they come from.
+
+  run         run directory, or a checkpoint file
+  input       a file, or a folder of files
+  output      folder for the results                              (predictions/ of the run)
+  checkpoint  best | last | PATH                                  (best)
+  device      auto | cpu | gpu                                    (auto)
+
+Any dotted key overrides the run's frozen configuration, for instance
+  vitruvian-predict run=DIR input=scan.nii.gz model.inference.mirror=true
+"""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    exit_with(predict)
+
+
+def predict() -> int:
+    """Predict what the command line asks for."""
+    if wants_help(sys.argv[1:]):
+        print(HELP, end="")
+        return 0
+    keys, changes = take_keys(parse_overrides(sys.argv[1:]), KEYS, "predict")
+    source = required_path(keys, "input", "predict")
+    where = required_path(keys, "run", "predict")
+
+    from vitruvian.core.config import checked
+    from vitruvian.core.rundir import chosen_checkpoint, locate_run
+
+    run, named = locate_run(where)
+    checkpoint = named or chosen_checkpoint(run, str(keys["checkpoint"]))
+    target = Path(str(keys["output"])).expanduser() if keys["output"] else run.predictions
+
+    from vitruvian.core import engine
+
+    config = checked(override(engine.config_of(run, checkpoint), changes))
+    for path in engine.predict(config, checkpoint, source, target, str(keys["device"])):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    main()
