@@ -72,6 +72,7 @@ def _sweep_job(composed: DictConfig, overrides: list[str], directory: Path) -> N
 
 def _train_in(path: Path, config: Config | None, overrides: list[str]) -> int:
     from vitruvian.core import engine
+    from vitruvian.core.ddp import is_first_process
     from vitruvian.core.rundir import RunDirectory
     from vitruvian.core.signals import Interrupted
     from vitruvian.report.result import show_result
@@ -82,9 +83,12 @@ def _train_in(path: Path, config: Config | None, overrides: list[str]) -> int:
     try:
         result = engine.train(run, run.config)
     except Interrupted as stop:
+        if not is_first_process():
+            return 0  # the first process speaks and answers for all
         print(f"{stop}; the state is saved, continue with: vitruvian-train run={run.path}")
         return stop.exit_code
-    show_result(result, run.path)
+    if is_first_process():
+        show_result(result, run.path)
     return 0
 
 

@@ -129,3 +129,20 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return bool(a == b) or (a != a and b != b)
+
+
+def _speak(name: str, arguments: Sequence[str]) -> None:
+    import importlib
+
+    torch.set_num_threads(1)
+    sys.argv = [f"vitruvian-{name}", *arguments]
+    importlib.import_module(f"vitruvian.{name}").main()
+
+
+def verb(name: str, *arguments: str) -> int:
+    """Run `vitruvian-NAME ARGUMENTS` in a process of its own; the exit code."""
+    process = _context.Process(target=_speak, args=(name, arguments))
+    process.start()
+    process.join(300)
+    assert process.exitcode is not None, "still running"
+    return process.exitcode

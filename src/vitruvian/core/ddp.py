@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from torch import nn
 
 T = TypeVar("T")
 
@@ -74,6 +75,17 @@ def all_gather(mine: T) -> list[T]:
     gathered: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(gathered, mine)
     return gathered
+
+
+def same_buffers(module: nn.Module) -> None:
+    """Give every rank the buffers of rank 0, which are the ones that a checkpoint holds.
+
+    Batch normalisation collects its statistics on each rank's own batches; without this, a case's
+    metrics would depend on the rank that evaluates it.
+    """
+    if distributed():
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def leave(strategy: Any) -> None:

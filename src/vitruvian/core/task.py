@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from vitruvian.core.ddp import all_gather, distributed
+from vitruvian.core.ddp import all_gather, distributed, same_buffers
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row, merge
 
@@ -190,8 +190,9 @@ class Task(pl.LightningModule):
         self._step(case, "test")
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the rows of the previous validation."""
+        """Forget the rows of the previous validation; every rank judges the same weights."""
         self.rows = []
+        same_buffers(self)
 
     on_test_epoch_start = on_validation_epoch_start
 

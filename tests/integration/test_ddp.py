@@ -1,0 +1,99 @@
+"""Two processes, one run: one directory, the numbers of one process, exact resume."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.runs import SMALL, Kill, log_of, same, state, train, verb
+
+pytestmark = pytest.mark.slow
+
+DDP = (
+    *(key for key in SMALL if not key.startswith(("trainer=", "datamodule.simulator.cases"))),
+    "trainer=ddp",
+    "trainer.accelerator=cpu",
+    "datamodule.simulator.cases=9",
+    "split.folds=3",  # three cases on two ranks: one of them is evaluated twice
+    "model.net.eas_dropout=0.5",
+)
+
+MOMENTS = {
+    "mid-epoch": Kill("on_train_batch_end", 5),
+    "in validation": Kill("on_validation_batch_start", 1),
+    "end of an epoch": Kill("on_train_epoch_end", 2),
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"datamodule.cache_dir={tmp_path_factory.mktemp('cache')}"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Path:
+    """A run of two processes that nobody interrupts."""
+    run = tmp_path_factory.mktemp("ddp") / "whole"
+    assert train(run, (*DDP, cache)) == 0, log_of(run)
+    return run
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_one_directory_and_one_voice(whole: Path) -> None:
+    assert [p.name for p in whole.parent.iterdir() if p.is_dir()] == ["whole"]
+    assert log_of(whole).count("run: ") == 1
+    assert json.loads((whole / "status.json").read_text())["state"] == "complete"
+
+
+def test_each_case_counts_once(whole: Path) -> None:
+    model = [r for r in rows(whole / "evaluation" / "test.csv") if r["predictor"] == "model"]
+    expected = json.loads((whole / "splits.json").read_text())["test"]
+    assert len(expected) == 3
+    assert sorted(r["case"] for r in model) == sorted(expected)
+
+
+def test_same_metrics_as_one_process(whole: Path) -> None:
+    before = (whole / "evaluation" / "test.csv").read_bytes()
+    assert verb("evaluate", f"run={whole}", "name=alone") == 0
+    assert (whole / "evaluation" / "alone.csv").read_bytes() == before
+
+
+def test_validation_metric_is_that_of_one_process(whole: Path) -> None:
+    logged = [float(r["val/liver_dice"]) for r in rows(whole / "metrics.csv") if r["val/liver_dice"]]
+    assert verb("evaluate", f"run={whole}", "split=val") == 0
+    model = [r for r in rows(whole / "evaluation" / "val.csv") if r["predictor"] == "model"]
+    mean = sum(float(r["dice"]) for r in model) / len(model)
+    assert mean == pytest.approx(max(logged), rel=1e-6)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_and_continued(moment: str, tmp_path: Path, cache: str, whole: Path) -> None:
+    run = tmp_path / "run"
+    assert train(run, (*DDP, cache), MOMENTS[moment]) == -signal.SIGKILL, log_of(run)
+    assert train(run) == 0, log_of(run)
+    assert_alike(run, whole)
+
+
+def test_signal_to_one_rank_stops_all(tmp_path: Path, cache: str, whole: Path) -> None:
+    run = tmp_path / "run"
+    kill = Kill("on_train_batch_end", 4, signal.SIGTERM)
+    assert train(run, (*DDP, cache), kill) == 128 + signal.SIGTERM, log_of(run)
+    assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
+    assert train(run) == 0, log_of(run)
+    assert_alike(run, whole)
+
+
+def assert_alike(run: Path, whole: Path) -> None:
+    ours, theirs = (state(r / "checkpoints" / "last.ckpt") for r in (run, whole))
+    for part in theirs.keys() - {"loops"}:
+        assert same(ours[part], theirs[part]), f"{part} differs"
+    for name in ("metrics.csv", "evaluation/test.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name} differs"
