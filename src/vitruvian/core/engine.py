@@ -107,11 +107,11 @@ def _train(run: RunDirectory, config: Config) -> Evaluation:
     task = build_task(config, datamodule)
     task.fit_statistics(datamodule)
     if is_first_process():
-        write_json(run.environment_file, provenance.environment())
+        provenance.record_start(run.environment_file)
     trainer, resume = build_trainer(run, config, stop)
     try:
         _fit(trainer, task, datamodule, run, resume)
-        _load_weights(task, run.best if run.best.is_file() else run.last)
+        _load_best(task, run)
         part: Part = "test" if datamodule.part("test") else "val"
         return _evaluate(trainer, task, datamodule, part, run, config, name=part)
     finally:
@@ -343,6 +343,14 @@ def is_finished(last: Path) -> bool:
     return any(
         state.get("finished", False) for state in callbacks.values() if isinstance(state, dict)
     )
+
+
+def _load_best(task: Task, run: RunDirectory) -> None:
+    """The best weights, else the last ones; those in memory where the user keeps no checkpoints."""
+    for path in (run.best, run.last):
+        if path.is_file():
+            _load_weights(task, path)
+            return
 
 
 def _load_weights(task: Task, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vitruvian import __version__
+from vitruvian.core.files import write_json
 
 
 def environment() -> dict[str, Any]:
@@ -30,6 +32,15 @@ def environment() -> dict[str, Any]:
         "git": git_state(Path(__file__).parent),
         "packages": packages(),
     }
+
+
+def record_start(path: Path) -> None:
+    """Write `environment.json`; a continued run keeps the entries of its earlier starts."""
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))["starts"]
+    except (OSError, ValueError, KeyError):
+        earlier = []
+    write_json(path, {"starts": [*earlier, environment()]})
 
 
 def packages() -> dict[str, str]:

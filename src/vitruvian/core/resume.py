@@ -78,6 +78,11 @@ class ExactResume(Callback):
 
     # -- following the training ---------------------------------------------------------------
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A new run: each rank draws its own dropout, from its own seed."""
+        if self._pending is None and trainer.global_step == 0:
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count from zero, or continue the epoch that was cut."""
         assert isinstance(pl_module, Task)

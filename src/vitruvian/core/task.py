@@ -153,10 +153,14 @@ class Task(pl.LightningModule):
         given the number of optimiser steps of the whole run and counts steps; every other scheduler
         counts epochs.
         """
-        optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
+        optimizer = self.bare_optimizer()
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
+
+    def bare_optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser over all trainable parameters, without a schedule."""
+        return self._optimizer(p for p in self.parameters() if p.requires_grad)
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         assert self._scheduler is not None
