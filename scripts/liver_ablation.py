@@ -2,8 +2,8 @@
 
 python scripts/liver_ablation.py [key=value ...]
 
-Every argument is an override for all rows; runs are kept in outputs/ablation/ROW and continued if they
-are there. Without datamodule.root the data are simulated, and the table says so.
+Every argument is an override for all rows; runs are kept in outputs/ablation/ROW and continued if
+they are there. Without datamodule.root the data are simulated, and the table says so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def train(experiment: str, overrides: list[str]) -> RunDirectory:
 
 
 def batches(config: Config) -> list[dict[str, torch.Tensor]]:
-    """Random batches of the size that the row trains on: what they show does not change the cost."""
+    """Random batches of the size that the row trains on: what they show costs the same."""
     data = config["datamodule"]
     n, c, size = data["batch_size"], data["context"], data["patch"]
     return [
