@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shell import Shell
+
 ROOT = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,3 +28,9 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set VITRUVIAN_REAL_DATA")
     return folder
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Shell:
+    """Calls a verb as from a shell: `shell("train", "seed=1")`."""
+    return Shell(monkeypatch, capfd)

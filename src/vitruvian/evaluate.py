@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from vitruvian.core.cli import (
+    DEVICES,
+    choose,
     exit_with,
     override,
     parse_overrides,
@@ -44,8 +46,8 @@ def evaluate() -> int:
         print(HELP, end="")
         return 0
     keys, changes = take_keys(parse_overrides(sys.argv[1:]), KEYS, "evaluate")
-    if keys["split"] not in PARTS:
-        raise ConfigError(f"split={keys['split']}: choose one of {', '.join(PARTS)}")
+    choose(keys, "split", PARTS)
+    choose(keys, "device", DEVICES)
 
     from vitruvian.core.config import checked
     from vitruvian.core.rundir import chosen_checkpoint, locate_run
@@ -55,20 +57,29 @@ def evaluate() -> int:
     config = checked(override(run.config, changes))
 
     from vitruvian.core import engine
+    from vitruvian.core.splits import Splits
     from vitruvian.report.result import show_result
 
-    result = engine.evaluate(
-        run, config, checkpoint, keys["split"], keys["device"], keys["name"] or named_after(keys)
-    )
+    if keys["split"] == "test":
+        keys["split"] = engine.held_out(Splits.read(run.splits_file))
+    name = result_name(keys, checkpoint)
+    result = engine.evaluate(run, config, checkpoint, keys["split"], keys["device"], name)
     show_result(result, run.path)
     return 0
 
 
-def named_after(keys: dict[str, str]) -> str:
-    """Result files are named after the split, and the checkpoint unless it is the best one."""
-    if keys["checkpoint"] == "best":
-        return keys["split"]
-    return f"{keys['split']}_{Path(keys['checkpoint']).stem}"
+def result_name(keys: dict[str, str], checkpoint: Path) -> str:
+    """Result files are named after the split, and the checkpoint unless it is the best one.
+
+    Raises:
+        ConfigError: the user's own name is no file name.
+    """
+    if keys["name"]:
+        if Path(keys["name"]).name != keys["name"]:
+            raise ConfigError(f"name: {keys['name']!r} is no file name; leave out the folders")
+        return keys["name"]
+    suffix = "" if checkpoint.name == "best.ckpt" else f"_{checkpoint.stem}"
+    return f"{keys['split']}{suffix}"
 
 
 if __name__ == "__main__":

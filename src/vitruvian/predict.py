@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from vitruvian.core.cli import (
+    DEVICES,
+    choose,
     exit_with,
     override,
     parse_overrides,
@@ -22,7 +24,7 @@ Apply a trained run to new data; the results name the run they come from.
 
   run         run directory, or a checkpoint file
   input       a file, or a folder of files
-  output      folder for the results                              (predictions/ of the run)
+  output      folder for the results              (predictions/ of the run, or ./predictions)
   checkpoint  best | last | PATH                                  (best)
   device      auto | cpu | gpu                                    (auto)
 
@@ -44,13 +46,15 @@ def predict() -> int:
     keys, changes = take_keys(parse_overrides(sys.argv[1:]), KEYS, "predict")
     source = required_path(keys, "input", "predict")
     where = required_path(keys, "run", "predict")
+    choose(keys, "device", DEVICES)
 
     from vitruvian.core.config import checked
     from vitruvian.core.rundir import chosen_checkpoint, locate_run
 
     run, named = locate_run(where)
     checkpoint = named or chosen_checkpoint(run, str(keys["checkpoint"]))
-    target = Path(str(keys["output"])).expanduser() if keys["output"] else run.predictions
+    beside = run.predictions if run.exists else Path("predictions")
+    target = Path(str(keys["output"])).expanduser() if keys["output"] else beside
 
     from vitruvian.core import engine
 

@@ -33,7 +33,8 @@ def train() -> int:
     if composed is None:
         return 0
     config, overrides = composed
-    return _train_in(_run_path(config), _freeze(config), overrides)
+    frozen = _freeze(config)
+    return _train_in(_run_path(config), frozen, overrides)
 
 
 def run_to_continue(arguments: list[str]) -> Path | None:
@@ -67,21 +68,27 @@ def _sweep_job(composed: DictConfig, overrides: list[str], directory: Path) -> N
         )
     if config["trainer"].get("devices") == "auto":
         config["trainer"]["devices"] = 1
-    _train_in(directory, config, overrides)
+    code = _train_in(directory, config, overrides)
+    if code:  # stopped by a signal: the jobs that have not begun stay so
+        sys.exit(code)
 
 
 def _train_in(path: Path, config: Config | None, overrides: list[str]) -> int:
-    from vitruvian.core import engine
-    from vitruvian.core.ddp import is_first_process
+    from vitruvian.core.config import checked
     from vitruvian.core.rundir import RunDirectory
-    from vitruvian.core.signals import Interrupted
-    from vitruvian.report.result import show_result
 
     run = RunDirectory(path)
     if config is not None:
         run.claim(config, overrides)
+    frozen = checked(run.config)  # it may have been edited, or come from another version
+
+    from vitruvian.core import engine
+    from vitruvian.core.ddp import is_first_process
+    from vitruvian.core.signals import Interrupted
+    from vitruvian.report.result import show_result
+
     try:
-        result = engine.train(run, run.config)
+        result = engine.train(run, frozen)
     except Interrupted as stop:
         if not is_first_process():
             return 0  # the first process speaks and answers for all

@@ -67,7 +67,8 @@ def test_same_metrics_as_one_process(whole: Path) -> None:
 
 
 def test_validation_metric_is_that_of_one_process(whole: Path) -> None:
-    logged = [float(r["val/liver_dice"]) for r in rows(whole / "metrics.csv") if r["val/liver_dice"]]
+    cells = [row["val/liver_dice"] for row in rows(whole / "metrics.csv")]
+    logged = [float(cell) for cell in cells if cell]
     assert verb("evaluate", f"run={whole}", "split=val") == 0
     model = [r for r in rows(whole / "evaluation" / "val.csv") if r["predictor"] == "model"]
     mean = sum(float(r["dice"]) for r in model) / len(model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: no such checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except (RuntimeError, EOFError, OSError) as error:
+        first = (str(error) or "it ends too early").splitlines()[0]
+        raise RunError(f"{path} cannot be read: {first}") from error
+    except Exception as error:  # UnpicklingError, and whatever reading noise as a pickle leads to
         raise RunError(
             f"{path} is refused: it is damaged, or holds more than plain data and could run code"
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise RunError(f"{path} is not a checkpoint of Vitruvian: it has no state_dict")
     return content

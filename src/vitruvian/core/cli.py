@@ -16,11 +16,14 @@ from typing import Any
 from vitruvian.core.errors import ConfigError, UserError
 
 USER_MISTAKE = 2
+DEVICES = ("auto", "cpu", "gpu")
 
 
 def exit_with(action: Callable[[], int | None]) -> None:
     """Run a verb and leave the process with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Threads that spin while they wait make a step twenty times slower where others use the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = action() or 0
     except UserError as error:
@@ -40,23 +43,33 @@ def show(error: UserError) -> None:
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
-    """Read `key=value` arguments with Hydra's grammar.
+    """Read `key=value` arguments: a verb's own keys as plain text, dotted ones as Hydra does.
+
+    Plain text, because most are paths, which may hold what Hydra's grammar gives a meaning to.
 
     Raises:
         ConfigError: an argument is not of the form `key=value`.
     """
+    values: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or not key.lstrip("+~"):
+            raise ConfigError(f"{argument}: expected key=value")
+        values[key.lstrip("+")] = _value(argument) if "." in key else text
+    return values
+
+
+def _value(argument: str) -> Any:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    parser = OverridesParser.create()
-    values: dict[str, Any] = {}
-    for argument in arguments:
-        try:
-            override = parser.parse_override(argument)
-            values[str(override.key_or_group)] = override.value()
-        except HydraException as error:
-            raise ConfigError(f"{argument}: expected key=value") from error
-    return values
+    try:
+        override = OverridesParser.create().parse_override(argument)
+    except HydraException as error:
+        raise ConfigError(f"{argument}: cannot be read as key=value; put it in quotes") from error
+    if override.is_sweep_override() or override.is_delete():
+        raise ConfigError(f"{argument}: expected one value")
+    return override.value()
 
 
 def take_keys(
@@ -76,6 +89,16 @@ def take_keys(
             hint = f"; did you mean `{near}`?" if near else f"; it takes {', '.join(defaults)}"
             raise ConfigError(f"{key}: no such key of vitruvian-{verb}{hint}")
     return {**defaults, **own}, {key: value for key, value in values.items() if "." in key}
+
+
+def choose(keys: dict[str, Any], name: str, valid: Sequence[str]) -> None:
+    """Check a key that takes one of a few words.
+
+    Raises:
+        ConfigError: it is another word.
+    """
+    if keys[name] not in valid:
+        raise ConfigError(f"{name}: got {keys[name]!r}, expected {' or '.join(valid)}")
 
 
 def required_path(keys: dict[str, Any], name: str, verb: str) -> Path:

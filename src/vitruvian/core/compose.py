@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vitruvian.core.complaints import explain
+from vitruvian.core.complaints import explain, no_option
 from vitruvian.core.config import Root, config_directory
+from vitruvian.core.errors import ConfigError
 
 Composed = tuple[DictConfig, list[str]]
 SweepJob = Callable[[DictConfig, list[str], Path], Any]
+
+# What Hydra raises about a command line or a file; it means ValueErrors for the user, too.
+COMPLAINTS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UserWarning, ValueError)
 
 
 def compose_from_shell(config_name: str, sweep_job: SweepJob) -> Composed | None:
@@ -35,22 +42,57 @@ def compose_from_shell(config_name: str, sweep_job: SweepJob) -> Composed | None
     """
     register_schema()
     composed: list[Composed] = []
+    absent: list[str] = []
+    failed: list[Exception] = []  # in a job of a sweep: not about its composition
 
     def job(config: DictConfig) -> Any:
-        overrides = list(HydraConfig.get().overrides.task)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        overrides = _overrides()
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            composed.append((config, overrides))
+            absent.extend(_absent_options(overrides))
+            return None
+        try:
             return sweep_job(config, overrides, Path(HydraConfig.get().runtime.output_dir))
-        composed.append((config, overrides))
-        return None
+        except Exception as error:
+            failed.append(error)
+            raise
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise to us instead of printing and leaving with 1
     application = hydra.main(str(config_directory()), config_name, "1.3")
     try:
-        application(job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        overrides = [argument for argument in sys.argv[1:] if "=" in argument]
-        raise explain(error, overrides, config_name) from error
+        with _missing_folder_is_an_error():
+            application(job)()
+    except COMPLAINTS as error:
+        if error in failed:
+            raise
+        raise explain(error, sys.argv[1:], config_name) from error
+    if absent:
+        raise ConfigError("\n".join(absent))
     return composed[0] if composed else None
+
+
+def _overrides() -> list[str]:
+    """The overrides as they were typed; an interpolation in one belongs to the config, not here."""
+    typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    assert isinstance(typed, list)
+    return [str(override) for override in typed]
+
+
+def _absent_options(overrides: Sequence[str]) -> Iterator[str]:
+    """The optional group `local` may have no file, but not for an option asked for by name."""
+    runtime = HydraConfig.get().runtime
+    option = runtime.choices.get("local")
+    folders = [Path(source.path) / "local" for source in runtime.config_sources]
+    valid = {file.stem for folder in folders for file in folder.glob("*.yaml")}
+    if f"local={option}" in overrides and option not in valid:
+        yield no_option(f"local/{option}", sorted(valid | {"default"}))
+
+
+@contextmanager
+def _missing_folder_is_an_error() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=r"provider=hydra\.searchpath")
+        yield
 
 
 def register_schema() -> None:

@@ -5,15 +5,16 @@ Nothing here imports torch: composing and checking answer in well under a second
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Dict, Optional  # noqa: UP035 - OmegaConf 2.3 reads these spellings
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
+from omegaconf.errors import InterpolationResolutionError
 
-from vitruvian.core.check import check
+from vitruvian.core.check import is_node, nearest, problems
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.signatures import absolute_paths
 
@@ -22,6 +23,8 @@ Config = dict[str, Any]
 # What the engine passes in code; the YAML of these groups leaves it out.
 GIVEN: Mapping[str, frozenset[str]] = {
     "model": frozenset({"loss", "optimizer", "scheduler", "augment"}),
+    "optimizer": frozenset({"params"}),
+    "scheduler": frozenset({"optimizer"}),
 }
 
 
@@ -41,6 +44,7 @@ class Root:
     run: Optional[str] = None  # noqa: UP045 - OmegaConf 2.3
     output_dir: str = "outputs"
     seed: int = 0
+    threads: Optional[int] = None  # noqa: UP045
     matmul_precision: str = "highest"
     monitor: Monitor = field(default_factory=Monitor)
     datamodule: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
@@ -59,6 +63,21 @@ ROOT_KEYS = tuple(f.name for f in fields(Root))
 
 # Where a run is kept is not part of what it computes: a moved run is still the same run.
 PLACE_KEYS = ("run", "output_dir")
+
+# Without one of these there is nothing to train; `scheduler` and `augment` may be left out.
+NEEDED = ("datamodule", "split", "model", "loss", "optimizer", "trainer")
+COLLECTIONS = ("callbacks", "logger")  # groups whose options hold several objects, by their role
+_INTERPOLATED = re.compile(r"^Interpolation key '(.+)' not found")
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "matmul_precision": ("highest", "high", "medium"),
+    "monitor.mode": ("min", "max"),
+}
+LEAST: Mapping[str, int] = {
+    "seed": 0,
+    "threads": 1,
+    "trainer.accumulate_grad_batches": 1,
+    "trainer.check_val_every_n_epoch": 1,
+}
 
 
 def config_directory() -> Path:
@@ -79,28 +98,78 @@ def freeze(composed: DictConfig) -> Config:
         ConfigError: a value is missing, an interpolation leads nowhere, or a node does not fit the
             signature of its `_target_`; one line per problem.
     """
-    config = _resolve(composed)
-    for key in PLACE_KEYS:
-        config.pop(key, None)
-    return checked(config)
+    return checked(_resolve(composed))
 
 
 def checked(config: Config) -> Config:
-    """Check a plain config and make its relative paths absolute."""
-    check(config, given=GIVEN)
-    return {key: absolute_paths(value, Path.cwd()) for key, value in config.items()}
+    """Check a plain config, fill in root keys that it lacks, make relative paths absolute.
+
+    Raises:
+        ConfigError: one line per problem.
+    """
+    whole = asdict(Root()) | config  # a run of an earlier version lacks what was added since
+    for key in PLACE_KEYS:
+        whole.pop(key, None)
+    found = [*_root_problems(whole), *problems(whole, "", GIVEN)]
+    if found:
+        raise ConfigError("\n".join(found))
+    return {key: absolute_paths(value, Path.cwd()) for key, value in whole.items()}
 
 
 def _resolve(composed: DictConfig) -> Config:
-    missing = sorted(str(key) for key in OmegaConf.missing_keys(composed))
+    try:
+        missing = sorted(str(key) for key in OmegaConf.missing_keys(composed))
+        plain = OmegaConf.to_container(composed, resolve=True)
+    except InterpolationResolutionError as error:
+        raise ConfigError(leads_nowhere(error, composed)) from error
     if missing:
         raise ConfigError("\n".join(f"{key}: a value is needed; add {key}=..." for key in missing))
-    try:
-        plain = OmegaConf.to_container(composed, resolve=True)
-    except (InterpolationKeyError, InterpolationResolutionError) as error:
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def leads_nowhere(error: InterpolationResolutionError, config: DictConfig | None = None) -> str:
+    """Say which key holds an interpolation that cannot be resolved, and what may be meant."""
+    place = f"{error.full_key}: " if error.full_key else ""
+    text = str(error).splitlines()[0]
+    missing = _INTERPOLATED.search(text)
+    if missing is None:
+        return f"{place}{text}"
+    keys = [key for key, _ in flatten(OmegaConf.to_container(config))] if config else []
+    return f"{place}${{{missing[1]}}} leads nowhere{_meant(nearest(missing[1], keys))}"
+
+
+# -- the root -------------------------------------------------------------------------------------
+
+
+def _root_problems(config: Config) -> Iterator[str]:
+    """What the signatures cannot tell: keys that nothing reads, and parts that are not there."""
+    for key in config.keys() - set(ROOT_KEYS):
+        yield f"{key}: no such key{_meant(nearest(key, ROOT_KEYS))}"
+    for key in NEEDED:
+        if not is_node(config[key]):
+            yield f"{key}: an option is needed; choose one with {key}=OPTION"
+    for key in COLLECTIONS:
+        yield from _roles_without_object(key, config[key])
+    for key, value in flatten(config):
+        if key in CHOICES and value not in CHOICES[key]:
+            yield f"{key}: got {value!r}, expected {' or '.join(CHOICES[key])}"
+        if key in LEAST and isinstance(value, int) and value < LEAST[key]:
+            yield f"{key}: got {value}, expected {LEAST[key]} or more"
+
+
+def _roles_without_object(group: str, nodes: Config) -> Iterator[str]:
+    """A misspelt role (`callbacks.checkpoint`) is an entry of its own that builds nothing."""
+    roles = [role for role, node in nodes.items() if is_node(node)]
+    for role, node in nodes.items():
+        if node and role not in roles:
+            near = nearest(role, roles)
+            meant = f"{group}.{near}" if near else None
+            yield f"{group}.{role}: nothing to build, it has no `_target_`{_meant(meant)}"
+
+
+def _meant(near: str | None) -> str:
+    return f"; did you mean `{near}`?" if near else ""
 
 
 def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

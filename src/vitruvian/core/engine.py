@@ -15,6 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from vitruvian.core import evaluation, provenance
 from vitruvian.core.build import build
@@ -101,18 +102,20 @@ def _train(run: RunDirectory, config: Config) -> Evaluation:
     stop = StopRequest()
     stop.install()
     seed_everything(config["seed"])
-    torch.set_float32_matmul_precision(config["matmul_precision"])
+    set_processor(config)
     datamodule = build_datamodule(config)
-    settle_splits(run, config, datamodule)
     task = build_task(config, datamodule)
+    trainer, resume = build_trainer(run, config, stop)
+    datamodule.prepare()  # may take long: what the config asks for has been built by now
+    settle_splits(run, config, datamodule)
     task.fit_statistics(datamodule)
+    task.trained_on_simulated = datamodule.simulated
     if is_first_process():
         provenance.record_start(run.environment_file)
-    trainer, resume = build_trainer(run, config, stop)
     try:
         _fit(trainer, task, datamodule, run, resume)
         _load_best(task, run)
-        part: Part = "test" if datamodule.part("test") else "val"
+        part = held_out(datamodule.splits)
         return _evaluate(trainer, task, datamodule, part, run, config, name=part)
     finally:
         leave(trainer.strategy)
@@ -164,12 +167,11 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a checkpoint of a run on one part of the data, on one device."""
     datamodule = build_datamodule(config)
-    datamodule.use(_known_splits(run, part, datamodule))
     task = build_task(config, datamodule)
     _load_weights(task, checkpoint)
     trainer = single_device_trainer(run, config, accelerator)
-    if part == "test" and not datamodule.part("test"):
-        part = "val"
+    datamodule.prepare()
+    datamodule.use(_known_splits(run, part, datamodule))
     return _evaluate(trainer, task, datamodule, part, run, config, name or part)
 
 
@@ -179,12 +181,12 @@ def predict(
     source: Path,
     target: Path,
     accelerator: str = "auto",
-) -> list[Path]:
-    """Predict a file or a folder with a checkpoint; needs no training data and no splits."""
+) -> Iterator[Path]:
+    """Predict a file or a folder with a checkpoint alone; yields the files as they are written."""
     task = build_task(config)
     _load_weights(task, checkpoint)
     task.eval().to(pick_device(accelerator))
-    return task.predict_path(source, target, _prediction_provenance(checkpoint))
+    return task.predict_path(source, target, provenance.of_prediction(config, checkpoint))
 
 
 def config_of(run: RunDirectory, checkpoint: Path) -> Config:
@@ -197,23 +199,14 @@ def config_of(run: RunDirectory, checkpoint: Path) -> Config:
     return config
 
 
-def _prediction_provenance(checkpoint: Path) -> dict[str, Any]:
-    return {
-        "checkpoint": str(checkpoint),
-        "checkpoint_sha256": provenance.sha256(checkpoint),
-        "environment": provenance.environment(),
-    }
-
-
 # -- building -------------------------------------------------------------------------------------
 
 
 def build_datamodule(config: Config) -> DataModule:
-    """Build the datamodule and prepare its data."""
+    """Build the datamodule; its data are found and converted by `prepare`."""
     datamodule = build(config["datamodule"], "datamodule")
     if not isinstance(datamodule, DataModule):
         raise ConfigError("datamodule._target_: not a DataModule of Vitruvian")
-    datamodule.prepare()
     return datamodule
 
 
@@ -253,9 +246,23 @@ def build_trainer(
         strategy.on_run(run.path)
     node = {key: value for key, value in config["trainer"].items() if key != "strategy"}
     given = {"strategy": strategy, "callbacks": [_Graceful(stop), *callbacks, resume]}
-    with quiet():
+    with quiet(), _device_mistakes("trainer.accelerator"):
         trainer = build(node, "trainer", logger=loggers, **given, **_house_rules(run))
+    if trainer.world_size > 1 and not isinstance(trainer.strategy, RunDDP):
+        # Lightning would start the other ranks on this command line: another run for each
+        raise ConfigError("trainer.devices: more than one needs trainer=ddp; choose that first")
     return trainer, resume
+
+
+@contextmanager
+def _device_mistakes(key: str) -> Iterator[None]:
+    """Lightning asks the machine for what `key` wants: a GPU that is not there, for one."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        first = str(error).splitlines()[0].rstrip(".!")
+        place = "trainer.devices" if "devices" in first or "You requested" in first else key
+        raise ConfigError(f"{place}: {first}; try the processor (cpu)") from error
 
 
 def build_loggers(run: RunDirectory, config: Config) -> tuple[History, list[Any]]:
@@ -292,11 +299,13 @@ def check_trainer(node: Config) -> None:
     for key, advice in FIXED_TRAINER_KEYS.items():
         if node.get(key) not in neutral:
             raise ConfigError(f"trainer.{key}: cannot be changed here; {advice}")
+    if all(node.get(key) in (None, -1) for key in ("max_epochs", "max_steps")):
+        raise ConfigError("trainer.max_epochs: training needs an end; give it or trainer.max_steps")
 
 
 def single_device_trainer(run: RunDirectory, config: Config, accelerator: str) -> pl.Trainer:
     """A trainer for evaluation: one device, no logging."""
-    with quiet():
+    with quiet(), _device_mistakes("device"):
         return pl.Trainer(
             accelerator=accelerator,
             devices=1,
@@ -318,9 +327,14 @@ def settle_splits(run: RunDirectory, config: Config, datamodule: DataModule) -> 
     datamodule.use(splits)
 
 
+def held_out(splits: Splits) -> Part:
+    """The part that figures come from: the validation where the split has no test patients."""
+    return "test" if splits.test else "val"
+
+
 def _known_splits(run: RunDirectory, part: Part, datamodule: DataModule) -> Splits:
     if part == "all":
-        return Splits(train=(), val=(), test=tuple(datamodule.subjects), kind="all")
+        return Splits(train=tuple(datamodule.subjects), val=(), test=(), kind="every case found")
     return Splits.read(run.splits_file)
 
 
@@ -329,12 +343,14 @@ def _known_splits(run: RunDirectory, part: Part, datamodule: DataModule) -> Spli
 
 def total_steps(trainer: pl.Trainer, datamodule: DataModule) -> int:
     """Optimiser steps of the whole run, wherever it is resumed."""
-    if trainer.max_steps > 0:
-        return int(trainer.max_steps)
     datamodule.trainer = trainer
-    batches = datamodule.train_batches().batches_per_epoch
+    try:
+        batches = datamodule.train_batches().batches_per_epoch
+    except ValueError as error:  # a size that only shows when the batches are laid out
+        raise ConfigError(f"datamodule: {error}") from error
     per_epoch = -(-batches // trainer.accumulate_grad_batches)
-    return per_epoch * (trainer.max_epochs or 1)
+    ends = (trainer.max_steps, per_epoch * (trainer.max_epochs or -1))
+    return min(int(end) for end in ends if end >= 0)
 
 
 def is_finished(last: Path) -> bool:
@@ -379,6 +395,13 @@ def _evaluate(
         evaluation.write(task.rows, summary, run.evaluation, name, datamodule.simulated)
     kind, metrics = datamodule.splits.kind, task.reported
     return Evaluation(name, kind, task.rows, summary, datamodule.simulated, metrics)
+
+
+def set_processor(config: Config) -> None:
+    """Threads and matrix precision of this process."""
+    torch.set_float32_matmul_precision(config["matmul_precision"])
+    if config["threads"] is not None:
+        torch.set_num_threads(config["threads"])
 
 
 def seed_everything(seed: int) -> None:

@@ -15,6 +15,7 @@ from vitruvian.core.errors import RunError
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 _DENIED = {errno.EACCES: "permission denied", errno.EROFS: "the file system is read-only"}
+_TAKEN = dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "the name is already taken")
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def _umask() -> int:
 
 def unwritable(path: Path, error: OSError) -> RunError:
     """Say in the user's words why `path` could not be written."""
-    reason = (_FULL | _DENIED).get(error.errno or 0, str(error))
+    reason = (_FULL | _DENIED | _TAKEN).get(error.errno or 0, error.strerror or str(error))
     return RunError(f"cannot write {path}: {reason}; free space or choose another directory")
 
 

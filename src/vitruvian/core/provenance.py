@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from vitruvian import __version__
+from vitruvian.core.checkpoint import load_checkpoint
+from vitruvian.core.config import Config
 from vitruvian.core.files import write_json
+from vitruvian.core.rundir import RunDirectory
+from vitruvian.core.task import SIMULATED_KEY
 
 
 def environment() -> dict[str, Any]:
@@ -41,6 +45,32 @@ def record_start(path: Path) -> None:
     except (OSError, ValueError, KeyError):
         earlier = []
     write_json(path, {"starts": [*earlier, environment()]})
+
+
+def of_prediction(config: Config, checkpoint: Path) -> dict[str, Any]:
+    """What a prediction says of its origin: run, weights, model and versions; all plain data."""
+    run = RunDirectory(checkpoint.parent.parent)
+    return {
+        "run": str(run.path) if run.exists else None,
+        "checkpoint": str(checkpoint.resolve()),
+        "checkpoint_sha256": sha256(checkpoint),
+        SIMULATED_KEY: load_checkpoint(checkpoint).get(SIMULATED_KEY),
+        "model": config["model"],
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """What a result depends on, in short: Vitruvian and its commit, Python, and the arithmetic."""
+    git = git_state(Path(__file__).parent)
+    commit = None if git is None else git["commit"] + ("-modified" if git["diff"] else "")
+    numeric = {name: metadata.version(name) for name in ("torch", "numpy")}
+    return {
+        "vitruvian": __version__,
+        "commit": commit,
+        "python": sys.version.split()[0],
+        **numeric,
+    }
 
 
 def packages() -> dict[str, str]:

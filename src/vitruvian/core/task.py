@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -19,6 +20,7 @@ from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row, merge
 
 CONFIG_KEY = "vitruvian_config"
+SIMULATED_KEY = "trained_on_simulated"
 
 Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Scheduler = Callable[..., Any]
@@ -94,6 +96,7 @@ class Task(pl.LightningModule):
         self.epoch_loss = RunningMean()
         self.rows: list[Row] = []
         self.frozen_config: dict[str, Any] = {}
+        self.trained_on_simulated: bool | None = None  # the engine knows
         self.total_steps = 0  # optimiser steps of the whole run; the engine knows
         self.prepare_net(compile)
 
@@ -119,8 +122,10 @@ class Task(pl.LightningModule):
         """The scalars that a validation logs, from all cases' rows."""
 
     @abstractmethod
-    def predict_path(self, source: Path, target: Path, provenance: dict[str, Any]) -> list[Path]:
-        """Predict a file or a folder, write the results below `target`, return what was written."""
+    def predict_path(
+        self, source: Path, target: Path, provenance: dict[str, Any]
+    ) -> Iterator[Path]:
+        """Predict a file or a folder, write the results below `target`, yield what was written."""
 
     def fits(self, datamodule: pl.LightningDataModule) -> None:
         """Raise ConfigError if the net cannot read what the datamodule delivers."""
@@ -160,14 +165,17 @@ class Task(pl.LightningModule):
 
     def bare_optimizer(self) -> torch.optim.Optimizer:
         """The optimiser over all trainable parameters, without a schedule."""
-        return self._optimizer(p for p in self.parameters() if p.requires_grad)
+        with _refused_values("optimizer"):
+            return self._optimizer(p for p in self.parameters() if p.requires_grad)
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         assert self._scheduler is not None
         horizon = dict.fromkeys(open_horizon(self._scheduler), self.total_steps)
         monitor = self.frozen_config.get("monitor", {}).get("metric")
+        with _refused_values("scheduler"):
+            scheduler = self._scheduler(optimizer, **horizon)
         return {
-            "scheduler": self._scheduler(optimizer, **horizon),
+            "scheduler": scheduler,
             "interval": "step" if horizon else "epoch",
             "monitor": monitor,
         }
@@ -217,13 +225,23 @@ class Task(pl.LightningModule):
     # -- checkpoints --------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Embed the frozen config: a checkpoint alone is enough to predict."""
+        """Embed the frozen config and the data's origin: a checkpoint alone can predict."""
         checkpoint[CONFIG_KEY] = self.frozen_config
+        checkpoint[SIMULATED_KEY] = self.trained_on_simulated
 
 
 def _channels_last(net: nn.Module) -> torch.memory_format:
     volumetric = any(isinstance(m, nn.Conv3d) for m in net.modules())
     return torch.channels_last_3d if volumetric else torch.channels_last
+
+
+@contextmanager
+def _refused_values(key: str) -> Iterator[None]:
+    """What waits as a partial shows a bad value only when it is called."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{key}: {error}") from error
 
 
 HORIZONS = ("total_iters", "total_steps", "T_max")

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
+import cv2
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +27,9 @@ from vitruvian.core.sampling import integers, spawn, uniform
 
 _TRANSPOSE, _VERTICAL, _HORIZONTAL = 4, 1, 2  # bits of a symmetry of the square
 _QUARTER_TURNS = (0, _TRANSPOSE | _VERTICAL, _VERTICAL | _HORIZONTAL, _TRANSPOSE | _HORIZONTAL)
+_FLIPS = (None, 0, 1, -1)  # OpenCV's code for none, vertical, horizontal and both
+# OpenCV moves numbers of any kind if they are called by a type of their size that it knows.
+_SAME_SIZE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.float64}
 
 
 class NoAugment(nn.Module):
@@ -96,20 +101,30 @@ class FlipRotate(nn.Module):
 
 def _apply(x: Tensor, symmetry: Tensor) -> Tensor:
     """Transpose, then flip the last two axes of each item, as its bits say."""
-    on_host = x.device.type == "cpu" and x.dtype != torch.bfloat16  # which NumPy does not know
-    return _by_views(x, symmetry) if on_host else _by_masks(x, symmetry)
+    return _by_views(x, symmetry) if x.device.type == "cpu" else _by_masks(x, symmetry)
 
 
 def _by_views(x: Tensor, symmetry: Tensor) -> Tensor:
-    """One strided copy per item; 32x256x256 int16 on a CPU: 0.8 ms, by masks 5.5 ms."""
+    """Plane by plane; 32x256x256 float32 on a CPU: 1.3 ms, by NumPy 2.1 ms, by masks 6.6 ms."""
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    source, target = x.numpy(), out.numpy()
-    for i, bits in enumerate(symmetry.tolist()):
-        view = source[i].swapaxes(-1, -2) if bits & _TRANSPOSE else source[i]
-        rows = slice(None, None, -1 if bits & _VERTICAL else 1)
-        columns = slice(None, None, -1 if bits & _HORIZONTAL else 1)
-        target[i] = view[..., rows, columns]
+    shape = (len(x), -1, *x.shape[-2:])
+    source, target = (
+        t.view(_SAME_SIZE[t.itemsize]).reshape(shape).numpy() for t in (x.contiguous(), out)
+    )
+    for planes, turned, bits in zip(source, target, symmetry.tolist(), strict=True):
+        for plane, place in zip(planes, turned, strict=True):
+            _turn(plane, place, bits)
     return out
+
+
+def _turn(plane: npt.NDArray[Any], place: npt.NDArray[Any], symmetry: int) -> None:
+    flip = _FLIPS[symmetry & (_VERTICAL | _HORIZONTAL)]
+    if symmetry & _TRANSPOSE:
+        plane = cv2.transpose(plane, place)
+    if flip is not None:
+        cv2.flip(plane, flip, place)
+    elif plane is not place:
+        place[...] = plane
 
 
 def _by_masks(x: Tensor, symmetry: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from vitruvian.core.errors import DataError
+from vitruvian.liver.components import largest_component
 
 _PORTAL_VENOUS_HU = (80.0, 160.0)  # textbook: enhanced liver 100 to 140 HU, noise of 20 HU
 
@@ -48,18 +48,7 @@ def threshold_component(
         raise ValueError(f"hu must be (z, y, x), got {hu.ndim} dimensions")
     if not low <= high:
         raise ValueError(f"low must not exceed high, got low={low} and high={high}")
-    labels, found = ndimage.label((hu >= low) & (hu <= high))
-    if found == 0:
-        return empty_mask(hu)
-    return np.asarray(labels == _largest(labels, found)).view(np.uint8)
-
-
-def _largest(labels: npt.NDArray[np.int32], found: int) -> int:
-    """Label of the largest component; the first of equals."""
-    sizes = np.zeros(found + 1, np.int64)
-    for plane in labels:  # by slice: bincount makes an int64 copy of what it is given
-        np.add(sizes, np.bincount(plane.ravel(), minlength=found + 1), out=sizes)
-    return int(sizes[1:].argmax()) + 1
+    return largest_component(((hu >= low) & (hu <= high)).view(np.uint8))
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vitruvian.liver.simulator import VERSION, simulate_cohort
+from vitruvian.liver.simulator import MARKER, VERSION, simulate_cohort
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,9 @@ class SimulatedCohort:
         root = folder / f"liver-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         low, high = self.slices
         return simulate_cohort(root, self.cases, self.seed, self.size, (low, high))
+
+
+def is_simulated(files: Iterable[Path]) -> bool:
+    """Whether any of the files lies in a simulated cohort, wherever that was moved or linked to."""
+    folders = {folder for file in files for folder in file.resolve().parents}
+    return any((folder / MARKER).is_file() for folder in folders)

@@ -14,14 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from vitruvian.core.datamodule import DataModule
-from vitruvian.core.errors import ConfigError
+from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.sampling import EpochOrder, TrainBatches
 from vitruvian.core.store import Converted, Converter, Record, Store
 from vitruvian.liver.baselines import HuStatistics, fit_threshold
-from vitruvian.liver.cohort import SimulatedCohort
+from vitruvian.liver.cohort import SimulatedCohort, is_simulated
 from vitruvian.liver.inference import Scan
-from vitruvian.liver.readers import Case, Labels, find_cases, read_image, read_label, survey
-from vitruvian.liver.simulator import MARKER
+from vitruvian.liver.readers import (
+    Case,
+    Finding,
+    Labels,
+    find_cases,
+    read_image,
+    read_label,
+    survey,
+)
 from vitruvian.liver.slices import SliceCrops, VolumeCrops
 
 log = logging.getLogger(__name__)
@@ -108,6 +115,11 @@ class LiverCT(DataModule):
         super().__init__()
         if len(patch) not in (2, 3):
             raise ConfigError(f"datamodule.patch: two or three sizes, not {list(patch)}")
+        if classes == 3 and not tumour_labels:
+            raise ConfigError(
+                "datamodule.tumour_labels: classes=3 needs the numbers that mean tumour; use "
+                "classes=2 where the masks have none"
+            )
         self.root = Path(root) if root is not None else None
         self._simulator, self._cache = simulator, Path(cache_dir)
         self._find = partial(
@@ -128,22 +140,30 @@ class LiverCT(DataModule):
         """Simulate if there is no root; find, check and convert the cases.
 
         Raises:
-            DataError: no case, or bad cases, all of them listed.
+            DataError: no case, or bad cases, listed: those with faulty headers at once, those with
+                faulty voxels when all cases have been converted.
         """
         root = self.root or self._simulator.write(self._cache / "simulated")
-        self._simulated = (root / MARKER).is_file()
         found = survey(self._find(root), self._labels)
-        for remark in (*found.notes, *(found.problems if self._on_bad_case == "skip" else ())):
-            log.info("note: %s", remark.text)
-        cases = found.accept(self._on_bad_case)
+        cases = found.accept(self._on_bad_case)  # headers take no time: their faults come first
         with ThreadPoolExecutor(CONVERSION_THREADS) as pool:
-            self._cases = {case.case: case for case in pool.map(self._convert, cases)}
+            converted = list(pool.map(self._convert, cases))
+        found = found.without(item for item in converted if isinstance(item, Finding))
+        cases = found.accept(self._on_bad_case)
+        for remark in (*found.notes, *found.problems):
+            log.info("note: %s", remark.text)
+        self._simulated = is_simulated(image for case in cases for image in case.images)
+        self._cases = {item.case: item for item in converted if isinstance(item, LiverCase)}
 
-    def _convert(self, case: Case) -> LiverCase:
+    def _convert(self, case: Case) -> LiverCase | Finding:
+        """Convert a case whose headers are sound; its voxels may still be at fault."""
         store = Store(self._cache / "store")
         converter = Converter("liver_ct", CONVERTER_VERSION, asdict(self._labels))
         sources = [*case.images, *case.masks]
-        record = store.add(sources, converter, lambda: convert(case, self._labels))
+        try:
+            record = store.add(sources, converter, lambda: convert(case, self._labels))
+        except DataError as error:
+            return Finding(case.id, str(error))
         spacing = record.meta["spacing_mm"]
         return LiverCase(case.id, record, (spacing[0], spacing[1], spacing[2]))
 

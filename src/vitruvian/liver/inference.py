@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from monai.inferers import sliding_window_inference
-from scipy import ndimage
 from torch import Tensor
 
-from vitruvian.core.errors import ConfigError
+from vitruvian.liver.components import Mask, largest_component
+from vitruvian.liver.volume import PADDING_HU
 
-PADDING_HU = -1024
+MIRRORINGS = ((), (-1,), (-2,), (-1, -2))  # of the axes (y, x)
 
-Mask = npt.NDArray[np.uint8]
 Slab = npt.NDArray[np.int16]
 Logits = Callable[[Tensor], Tensor]
 
@@ -51,7 +51,7 @@ class Inference:
     """How a trained net is applied to a whole volume.
 
     Args:
-        batch_size: slices (2-D) or windows (3-D) per forward pass.
+        batch_size: slices (2-D) or windows (3-D) per forward pass; memory grows with it.
         mirror: average over the four in-plane mirrorings (test-time augmentation).
         largest_component: keep only the largest connected liver.
         patch: window (z, y, x) of a 3-D net, in voxels.
@@ -60,7 +60,7 @@ class Inference:
 
     def __init__(
         self,
-        batch_size: int = 8,
+        batch_size: int = 2,
         mirror: bool = False,
         largest_component: bool = False,
         patch: Sequence[int] = (32, 256, 256),
@@ -70,8 +70,8 @@ class Inference:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be in [0, 1), not {overlap}")
-        if len(patch) != 3:
-            raise ValueError(f"patch must be (z, y, x), not {list(patch)}")
+        if len(patch) != 3 or min(patch) < 1:
+            raise ValueError(f"patch must be three sizes (z, y, x), not {list(patch)}")
         self.batch_size, self.mirror = batch_size, mirror
         self.largest_component = largest_component
         self.patch, self.overlap = tuple(patch), overlap
@@ -83,7 +83,7 @@ class Inference:
         """Segment a volume.
 
         Args:
-            logits: from int16-valued HU, (n, context, y, x) or (n, 1, z, y, x), to class logits of
+            logits: from HU, (n, context, y, x) or (n, 1, z, y, x), to class logits of
                 the same spatial shape.
             scan: the volume.
             spatial_dims: 2 or 3, of the net.
@@ -122,9 +122,9 @@ class Inference:
 
     def _mirrored(self, logits: Logits, x: Tensor) -> Tensor:
         """Class probabilities, averaged over the mirrorings of the last two axes."""
-        flips: list[list[int]] = [[], [-1], [-2], [-1, -2]] if self.mirror else [[]]
-        scores = [logits(x.flip(f)).float().softmax(1).flip(f) for f in flips]
-        return torch.stack(scores).mean(0) if self.mirror else scores[0]
+        flips = MIRRORINGS if self.mirror else MIRRORINGS[:1]
+        scores = (logits(x.flip(axes)).float().softmax(1).flip(axes) for axes in flips)
+        return reduce(torch.add, scores) / len(flips)  # one at a time: memory
 
     # -- 3-D ----------------------------------------------------------------------------------
 
@@ -152,13 +152,14 @@ class Inference:
         """Class probabilities (k, depth, y, x) of one slab, on the CPU."""
         depth = self.patch[0]
         have = scan.read(z0, min(z0 + depth, scan.shape[0]))
-        slab = np.full((depth, *have.shape[1:]), PADDING_HU, dtype=np.int16)
-        slab[: len(have)] = have
+        # MONAI gathers the windows in the type of its input: whole HU are exact as float32.
+        slab = torch.full((1, 1, depth, *have.shape[1:]), float(PADDING_HU))
+        slab[0, 0, : len(have)] = torch.from_numpy(have)
         scores = sliding_window_inference(
-            torch.from_numpy(slab)[None, None],
+            slab,
             roi_size=self.patch,
             sw_batch_size=self.batch_size,
-            predictor=lambda x: self._mirrored(logits, x.to(torch.int16)),
+            predictor=lambda x: self._mirrored(logits, x),
             overlap=self.overlap,
             mode="gaussian",
             cval=PADDING_HU,
@@ -174,19 +175,3 @@ def pad_to_multiple(x: Tensor, divisor: int, value: float) -> Tensor:
     for size in reversed(x.shape[2:]):
         pads += [0, -size % divisor]
     return F.pad(x, pads, value=value) if any(pads) else x
-
-
-def largest_component(mask: Mask) -> Mask:
-    """Keep the largest face-connected region of label >= 1; the first one in a tie."""
-    regions, found = ndimage.label(mask > 0)
-    if found <= 1:
-        return mask
-    sizes = np.bincount(regions.ravel())[1:]
-    kept: Mask = np.where(regions == 1 + int(sizes.argmax()), mask, 0).astype(np.uint8)
-    return kept
-
-
-def require_odd(context: int) -> None:
-    """A slice has as many neighbours below as above."""
-    if context < 1 or context % 2 == 0:
-        raise ConfigError(f"context must be an odd number of slices, not {context}")

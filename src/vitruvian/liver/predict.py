@@ -1,8 +1,14 @@
-"""Masks of new scans: a NIfTI in the scan's own grid, its volume as JSON, an overlay picture."""
+"""Masks of new scans: a NIfTI in the scan's own grid, its volume as JSON, an overlay picture.
+
+Of a scan's header only its geometry is carried over: names, dates and free text stay behind.
+"""
 
 from __future__ import annotations
 
+import gzip
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,151 +16,200 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 
 from vitruvian.core.errors import DataError
 from vitruvian.core.files import atomic, write_json
-from vitruvian.liver.inference import Mask, Scan
+from vitruvian.liver.cohort import is_simulated
+from vitruvian.liver.components import Mask
+from vitruvian.liver.inference import Scan
 from vitruvian.liver.layouts import Case, find_cases
+from vitruvian.liver.overlay import Picture, draw_overlay
 from vitruvian.liver.readers import read_image
 from vitruvian.liver.volume import Grid, Volume
 
 if TYPE_CHECKING:
     from vitruvian.liver.segmenter import LiverSegmenter
 
-WINDOW_HU = (-160.0, 240.0)  # abdominal soft-tissue window of the overlay
-CONTOUR_BGR = (60, 220, 60)
-TUMOUR_BGR = (60, 60, 230)
+NOT_FOR_DIAGNOSIS = "research software: not a medical device, not for diagnosis"
+SIMULATED = "model trained on SIMULATED data"
+ENDINGS = (".nii.gz", ".json", ".png")  # of the mask, the volume and the overlay
+
+# The fields of a NIfTI-1 or -2 header that say where the voxels lie.
+_PLACEMENT = (
+    *("qform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("sform_code", "srow_x", "srow_y", "srow_z"),
+)
 
 
 def predict_path(
     task: LiverSegmenter, source: Path, target: Path, provenance: dict[str, Any]
-) -> list[Path]:
-    """Segment every scan of a file or folder.
+) -> Iterator[Path]:
+    """Segment every scan of a file or folder, one after the other.
 
     Args:
         task: the trained task, on its device.
         source: a NIfTI file, a folder of NIfTI files, or a folder of DICOM series.
-        target: folder for `NAME_liver.nii.gz`, `NAME_liver.json` and `NAME_liver.png`.
+        target: folder for `NAME_liver.nii.gz`, `NAME_liver.json` and `NAME_liver.png`; it gets the
+            sub-folders of `source`.
         provenance: what the JSON says about the run.
 
-    Returns:
-        The files written, mask first, scan by scan.
+    Yields:
+        The files as they are written, mask first, scan by scan.
 
     Raises:
-        DataError: there is no scan, or one is broken.
+        DataError: there is no scan, or some are broken; those that are not have been predicted.
     """
     if not source.exists():
         raise DataError(f"input={source}: no such file or folder")
-    written: list[Path] = []
+    faults: list[str] = []
+    scans = find_scans(source)
+    for name, case in scans.items():
+        try:
+            yield from predict_case(task, case, name, target, provenance)
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError(_told(faults, len(scans)))
+
+
+def _told(faults: list[str], scans: int) -> str:
+    if scans == 1:
+        return faults[0]
+    listed = "\n".join(f"  {fault}" for fault in faults)
+    done = scans - len(faults)
+    return f"{len(faults)} of {scans} scans cannot be predicted; {done} are done:\n{listed}"
+
+
+def find_scans(source: Path) -> dict[str, Case]:
+    """List the scans of a file or folder by the names of their results.
+
+    A name is the scan's own without its ending, after its sub-folder; scans that would share one
+    are numbered. Masks predicted earlier are passed over.
+
+    Raises:
+        DataError: there is no scan.
+    """
+    scans: dict[str, Case] = {}
     for case in find_cases(source, labelled=False):
-        written += predict_case(task, case, target, provenance)
-    return written
+        for single in _apart(case):
+            if not _is_result(single.images[0]):
+                scans[_unused(_name(single, source), scans)] = single
+    if not scans:
+        raise DataError(f"input={source}: holds masks predicted earlier, and no scan")
+    return scans
+
+
+def _apart(case: Case) -> list[Case]:
+    """Files of one name in several folders are copies to a training, and scans here."""
+    if case.format == "dicom":
+        return [case]
+    return [replace(case, images=(image,)) for image in case.images]
+
+
+def _is_result(image: Path) -> bool:
+    stem = image.name.removesuffix(".nii.gz")
+    return stem.endswith("_liver") and image.with_name(f"{stem}.json").is_file()
+
+
+def _name(case: Case, source: Path) -> str:
+    if case.format == "dicom":
+        return re.sub(r"[^\w.-]+", "_", case.id)
+    image = case.images[0]
+    inside = image.relative_to(source) if source.is_dir() else Path(image.name)
+    return re.sub(r"\.nii(\.gz)?$", "", inside.as_posix())
+
+
+def _unused(name: str, taken: dict[str, Case]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
 
 
 def predict_case(
-    task: LiverSegmenter, case: Case, target: Path, provenance: dict[str, Any]
+    task: LiverSegmenter, case: Case, name: str, target: Path, provenance: dict[str, Any]
 ) -> list[Path]:
-    """Segment one scan and write its three files."""
+    """Segment one scan and write its three files, `NAME_liver` with their endings."""
     image = read_image(case)
     mask = task.inference.clean(task.segment(Scan.of(image.voxels)))
-    stem = target / f"{file_stem(case)}_liver"
-    paths = [stem.with_name(stem.name + end) for end in (".nii.gz", ".json", ".png")]
-    write_mask(paths[0], mask, image.grid)
-    write_json(paths[1], describe(case, mask, image, provenance))
-    write_overlay(paths[2], image.voxels, mask, image.grid.spacing_mm)
+    paths = [target / f"{name}_liver{ending}" for ending in ENDINGS]
+    found = describe(case, mask, image, task.classes) | provenance
+    write_mask(paths[0], mask, image.grid, mask_header(case, image.grid, found))
+    write_json(paths[1], found)
+    write_picture(paths[2], overlay(image, mask, found))
     return paths
 
 
-def file_stem(case: Case) -> str:
-    """The scan's own file name without its ending, or the series' name."""
-    if case.format == "nifti":
-        return re.sub(r"\.nii(\.gz)?$", "", case.images[0].name)
-    return re.sub(r"[^\w.-]+", "_", case.id)
-
-
-def write_mask(path: Path, mask: Mask, grid: Grid) -> None:
-    """Write a canonical mask back onto the grid, orientation and affine of its scan."""
-    image = nib.Nifti1Image(grid.native(mask), grid.affine)
-    image.header.set_xyzt_units("mm")
-    image.set_qform(grid.affine, code=1)
-    image.set_sform(grid.affine, code=1)
-    with atomic(path) as temporary:
-        named = temporary.with_suffix(".nii.gz")  # nibabel chooses the format by the name
-        try:
-            nib.save(image, named)
-            named.replace(temporary)
-        finally:
-            named.unlink(missing_ok=True)
-
-
-def describe(case: Case, mask: Mask, image: Volume, provenance: dict[str, Any]) -> dict[str, Any]:
-    """Volumes in mL, what was read, and the run that predicted it."""
-    counts = np.bincount(mask.ravel(), minlength=3)
+def describe(case: Case, mask: Mask, image: Volume, classes: int) -> dict[str, Any]:
+    """What was found, in mL, and in what; nothing of the header but its geometry."""
+    liver = int(np.count_nonzero(mask))
+    volumes = {"liver_ml": liver * image.grid.voxel_ml}
+    if classes == 3:  # two classes say nothing about tumours
+        volumes["tumour_ml"] = int(np.count_nonzero(mask == 2)) * image.grid.voxel_ml
     return {
-        "input": [str(path) for path in case.images],
-        "liver_ml": float(counts[1:].sum() * image.grid.voxel_ml),
-        "tumour_ml": float(counts[2] * image.grid.voxel_ml),
-        "empty": bool(counts[1:].sum() == 0),
-        "shape": list(image.grid.shape),
+        "input": case.images[0].name if case.format == "nifti" else case.id,
+        "input_files": len(case.images),
+        "input_simulated": is_simulated(case.images),
+        **volumes,
+        "empty": liver == 0,
+        "shape_ijk": list(image.grid.shape),
         "spacing_mm_zyx": list(image.grid.spacing_mm),
-        "note": "research software: not a medical device, not for diagnosis",
+        "note": NOT_FOR_DIAGNOSIS,
         "predicted": datetime.now(UTC).isoformat(timespec="seconds"),
-        **provenance,
     }
 
 
-def write_overlay(
-    path: Path, hu: npt.NDArray[np.int16], mask: Mask, spacing_mm: tuple[float, float, float]
-) -> None:
-    """Draw the contour on an axial, a coronal and a sagittal slice through the liver."""
-    z, y, x = _middle(mask)
-    dz, dy, dx = spacing_mm
-    views = [
-        _view(hu[z], mask[z], dy, dx),
-        _view(hu[::-1, y], mask[::-1, y], dz, dx),
-        _view(hu[::-1, :, x], mask[::-1, :, x], dz, dy),
+# -- the three files ------------------------------------------------------------------------------
+
+
+def mask_header(case: Case, grid: Grid, found: dict[str, Any]) -> nib.Nifti1Header:
+    """A header that places the mask to the last bit where its scan lies, and says what it is."""
+    header = nib.Nifti1Header()
+    if case.format == "nifti":
+        scan = nib.load(case.images[0]).header
+        header["pixdim"][:4] = scan["pixdim"][:4]
+        for field in _PLACEMENT:
+            header[field] = scan[field]
+    else:
+        header.set_sform(grid.affine, code="scanner")
+        header.set_qform(grid.affine, code="unknown" if grid.is_sheared else "scanner")
+    header.set_data_dtype(np.uint8)
+    header.set_xyzt_units("mm")
+    texts = ["liver mask by Vitruvian", *([SIMULATED] if found.get("trained_on_simulated") else [])]
+    header["descrip"] = ", ".join(texts).encode()
+    return header
+
+
+def write_mask(path: Path, mask: Mask, grid: Grid, header: nib.Nifti1Header) -> None:
+    """Write a canonical mask back onto the voxels of its scan; equal masks make equal files."""
+    image = nib.Nifti1Image(grid.native(mask), None, header)
+    with (
+        atomic(path) as temporary,
+        temporary.open("wb") as stream,
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=stream, mtime=0) as packed,
+    ):
+        image.to_file_map({"image": nib.FileHolder(fileobj=packed)})
+
+
+def overlay(image: Volume, mask: Mask, found: dict[str, Any]) -> Picture:
+    """The picture of a scan with the contour of its mask, and its volume in words."""
+    sizes = [f"liver {found['liver_ml']:.0f} mL"]
+    if "tumour_ml" in found:
+        sizes.append(f"tumour {found['tumour_ml']:.0f} mL")
+    warnings = [
+        *(["SIMULATED scan"] if found["input_simulated"] else []),
+        *([SIMULATED] if found.get("trained_on_simulated") else []),
+        "research software, not for diagnosis",
     ]
-    height = max(view.shape[0] for view in views)
-    picture = np.hstack([_to_height(view, height) for view in views])
+    findings = ["no liver found"] if found["empty"] else [", ".join(sizes)]
+    return draw_overlay(image.voxels, mask, image.grid.spacing_mm, findings, warnings)
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write a picture as PNG, atomically."""
     encoded, data = cv2.imencode(".png", picture)
     if not encoded:
         raise DataError(f"{path}: the overlay picture could not be encoded")
     with atomic(path) as temporary:
         temporary.write_bytes(data.tobytes())
-
-
-def _middle(mask: Mask) -> tuple[int, int, int]:
-    """Index of the slices with most liver along each axis; the centre of an empty mask."""
-    if not mask.any():
-        return mask.shape[0] // 2, mask.shape[1] // 2, mask.shape[2] // 2
-    z, y, x = (
-        int(np.count_nonzero(mask, axis=tuple({0, 1, 2} - {axis})).argmax()) for axis in range(3)
-    )
-    return z, y, x
-
-
-def _view(
-    hu: npt.NDArray[np.int16], mask: Mask, row_mm: float, column_mm: float
-) -> npt.NDArray[np.uint8]:
-    """A slice in true proportions with the contours of its labels."""
-    low, high = WINDOW_HU
-    grey = np.clip((hu - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    scale = row_mm / column_mm
-    size = (hu.shape[1], max(1, round(hu.shape[0] * scale)))
-    picture = cv2.cvtColor(
-        cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_GRAY2BGR
-    )
-    drawn = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
-    for label, colour in ((1, CONTOUR_BGR), (2, TUMOUR_BGR)):
-        contours, _ = cv2.findContours(
-            (drawn >= label).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
-        )
-        cv2.drawContours(picture, contours, -1, colour, 1)
-    return np.asarray(picture, dtype=np.uint8)
-
-
-def _to_height(picture: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
-    """Centre the picture on a black strip of this height."""
-    missing = height - picture.shape[0]
-    return np.pad(picture, ((missing // 2, missing - missing // 2), (0, 0), (0, 0)))

@@ -147,6 +147,16 @@ class Survey:
     problems: tuple[Finding, ...]
     notes: tuple[Finding, ...]
 
+    def without(self, problems: Iterable[Finding]) -> Survey:
+        """The survey with more cases found bad, as when their voxels were read."""
+        more = tuple(problems)
+        bad = {problem.case_id for problem in more}
+        return Survey(
+            tuple(case for case in self.good if case.id not in bad),
+            self.problems + more,
+            tuple(note for note in self.notes if note.case_id not in bad),
+        )
+
     def accept(self, on_bad_case: Literal["raise", "skip"] = "raise") -> tuple[Case, ...]:
         """Return the good cases; with bad ones present, either raise or leave them out.
 

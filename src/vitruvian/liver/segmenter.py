@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row
-from vitruvian.core.task import Optimizer, Scheduler, Task
+from vitruvian.core.task import Optimizer, Scheduler, Task, require
 from vitruvian.liver.baselines import empty_mask, threshold_component
-from vitruvian.liver.inference import Inference, Mask, Scan, pad_to_multiple
+from vitruvian.liver.components import Mask
+from vitruvian.liver.inference import Inference, Scan, pad_to_multiple
 from vitruvian.liver.metrics import evaluate_case, global_dice, overlap, stratified_dice
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class LiverSegmenter(Task):
             raise ValueError(f"window must be [low, high], not {list(window)}")
         if classes not in (2, 3):
             raise ValueError(f"classes must be 2 or 3, not {classes}")
+        if context < 1 or context % 2 == 0:
+            raise ValueError(f"context must be an odd number of slices, not {context}")
         self.inference, self.window = inference, HUWindow(*window)
         self.classes, self.context, self.paper_slices = classes, context, paper_slices
         self.spatial_dims = _declared(net, "spatial_dims", spatial_dims)
@@ -106,21 +108,29 @@ class LiverSegmenter(Task):
 
     def fits(self, datamodule: pl.LightningDataModule) -> None:
         """Refuse patches or neighbours that the net cannot read."""
-        patch, context = datamodule.patch, datamodule.context
-        if len(patch) != self.spatial_dims:
-            want = "[32, 256, 256]" if self.spatial_dims == 3 else "[256, 256]"
-            raise ConfigError(
-                f"datamodule.patch: this model needs {self.spatial_dims}-D patches such as {want}, "
-                f"not {list(patch)}"
-            )
-        if context != self.context:
-            raise ConfigError(
-                f"datamodule.context: the model sees {self.context} slices, the data have {context}"
-            )
-        if any(size % self.divisor for size in patch):
-            raise ConfigError(
-                f"datamodule.patch: {list(patch)} must be multiples of {self.divisor} for this net"
-            )
+        patch, context, classes = datamodule.patch, datamodule.context, datamodule.classes
+        want = "[32, 256, 256]" if self.spatial_dims == 3 else "[256, 256]"
+        require(
+            len(patch) == self.spatial_dims,
+            f"datamodule.patch: this model needs {self.spatial_dims}-D patches such as {want}, "
+            f"not {list(patch)}",
+        )
+        require(
+            not any(size % self.divisor for size in patch),
+            f"datamodule.patch: {list(patch)} must be multiples of {self.divisor} for this net",
+        )
+        require(
+            context == self.context,
+            f"datamodule.context: the model sees {self.context} slices, the data have {context}",
+        )
+        require(
+            self.spatial_dims == 2 or context == 1,
+            f"datamodule.context: a 3-D net sees its neighbours by itself; use 1, not {context}",
+        )
+        require(
+            classes == self.classes,
+            f"datamodule.classes: the model tells {self.classes} classes, the data {classes}",
+        )
 
     def fit_statistics(self, datamodule: pl.LightningDataModule) -> None:
         """Fit the HU range of the threshold baseline on the training cases."""
@@ -221,7 +231,9 @@ class LiverSegmenter(Task):
 
     # -- prediction ---------------------------------------------------------------------------
 
-    def predict_path(self, source: Path, target: Path, provenance: dict[str, Any]) -> list[Path]:
+    def predict_path(
+        self, source: Path, target: Path, provenance: dict[str, Any]
+    ) -> Iterator[Path]:
         """Masks, volumes and overlays of NIfTI or DICOM scans; see `vitruvian.liver.predict`."""
         from vitruvian.liver.predict import predict_path
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -27,7 +28,6 @@ Indices = npt.NDArray[np.int64]
 
 # Which draw of an item is used for what (see core.sampling); the last two or three are per axis.
 _ITEM, _VOXEL, _CORNER = 0, 1, 2
-_STRIP = 32  # rows
 
 
 class SliceCrops:
@@ -218,13 +218,11 @@ def _neighbours(record: Record, z: int, count: int, inside: Region) -> Array:
 def _liver_pixel(plane: Array, ordinal: int) -> tuple[int, int]:
     """The liver pixel number `ordinal` of a slice of the label, in reading order."""
     mask = plane > 0
-    rows = range(0, len(mask), _STRIP)  # counting is ten times as fast as listing all pixels
-    through = np.cumsum([np.count_nonzero(mask[y : y + _STRIP]) for y in rows])
-    strip = int(np.searchsorted(through, ordinal, side="right"))
-    before = int(through[strip - 1]) if strip else 0
-    listed = np.flatnonzero(mask[rows[strip] : rows[strip] + _STRIP])
-    y, x = divmod(int(listed[ordinal - before]), mask.shape[1])
-    return rows[strip] + y, x
+    in_rows = cv2.reduce(mask.view(np.uint8), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    through = np.cumsum(in_rows)  # counting takes a twentieth of the time of listing all pixels
+    y = int(np.searchsorted(through, ordinal, side="right"))
+    before = int(through[y - 1]) if y else 0
+    return y, int(np.flatnonzero(mask[y])[ordinal - before])
 
 
 def _corners(
