@@ -1,4 +1,4 @@
-"""A verb called as from a shell, but in this process: no interpreter to start, nothing to import."""
+"""A verb called as from a shell, but in this process: nothing to start, nothing to import."""
 
 from __future__ import annotations
 

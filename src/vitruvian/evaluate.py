@@ -24,7 +24,7 @@ HELP = """vitruvian-evaluate run=DIR [key=value ...]
 
 Evaluate a trained run: each case's metrics and, beside them, the trivial baselines.
 
-  run         run directory, or a checkpoint file inside one
+  run         run directory, or a checkpoint file (alone, it writes to ./evaluation)
   checkpoint  best | last | PATH                                  (best)
   split       test | val | train | all (every case found)         (test)
   device      auto | cpu | gpu                                    (auto)
@@ -50,21 +50,22 @@ def evaluate() -> int:
     choose(keys, "device", DEVICES)
 
     from vitruvian.core.config import checked
-    from vitruvian.core.rundir import chosen_checkpoint, locate_run
+    from vitruvian.core.rundir import RunDirectory, chosen_checkpoint, locate_run
 
     run, named = locate_run(required_path(keys, "run", "evaluate"))
     checkpoint = named or chosen_checkpoint(run, str(keys["checkpoint"]))
-    config = checked(override(run.config, changes))
 
     from vitruvian.core import engine
-    from vitruvian.core.splits import Splits
     from vitruvian.report.result import show_result
 
+    config = checked(override(engine.config_of(run, checkpoint), changes))
+    splits = engine.splits_of(run, checkpoint)
     if keys["split"] == "test":
-        keys["split"] = engine.held_out(Splits.read(run.splits_file))
+        keys["split"] = engine.held_out(splits)
     name = result_name(keys, checkpoint)
-    result = engine.evaluate(run, config, checkpoint, keys["split"], keys["device"], name)
-    show_result(result, run.path)
+    place = run if run.exists else RunDirectory(Path.cwd())  # a checkpoint that stands alone
+    result = engine.evaluate(place, config, checkpoint, splits, keys["split"], keys["device"], name)
+    show_result(result, place.path)
     return 0
 
 

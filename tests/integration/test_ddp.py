@@ -54,23 +54,27 @@ def test_one_directory_and_one_voice(whole: Path) -> None:
 
 
 def test_each_case_counts_once(whole: Path) -> None:
-    model = [r for r in rows(whole / "evaluation" / "test.csv") if r["predictor"] == "model"]
+    model = [
+        r for r in rows(whole / "evaluation" / "test_simulated.csv") if r["predictor"] == "model"
+    ]
     expected = json.loads((whole / "splits.json").read_text())["test"]
     assert len(expected) == 3
     assert sorted(r["case"] for r in model) == sorted(expected)
 
 
 def test_same_metrics_as_one_process(whole: Path) -> None:
-    before = (whole / "evaluation" / "test.csv").read_bytes()
+    before = (whole / "evaluation" / "test_simulated.csv").read_bytes()
     assert verb("evaluate", f"run={whole}", "name=alone") == 0
-    assert (whole / "evaluation" / "alone.csv").read_bytes() == before
+    assert (whole / "evaluation" / "alone_simulated.csv").read_bytes() == before
 
 
 def test_validation_metric_is_that_of_one_process(whole: Path) -> None:
     cells = [row["val/liver_dice"] for row in rows(whole / "metrics.csv")]
     logged = [float(cell) for cell in cells if cell]
     assert verb("evaluate", f"run={whole}", "split=val") == 0
-    model = [r for r in rows(whole / "evaluation" / "val.csv") if r["predictor"] == "model"]
+    model = [
+        r for r in rows(whole / "evaluation" / "val_simulated.csv") if r["predictor"] == "model"
+    ]
     mean = sum(float(r["dice"]) for r in model) / len(model)
     assert mean == pytest.approx(max(logged), rel=1e-6)
 
@@ -96,5 +100,5 @@ def assert_alike(run: Path, whole: Path) -> None:
     ours, theirs = (state(r / "checkpoints" / "last.ckpt") for r in (run, whole))
     for part in theirs.keys() - {"loops"}:
         assert same(ours[part], theirs[part]), f"{part} differs"
-    for name in ("metrics.csv", "evaluation/test.csv"):
+    for name in ("metrics.csv", "evaluation/test_simulated.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name} differs"

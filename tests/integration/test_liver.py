@@ -80,7 +80,9 @@ def rows(table: Path) -> list[dict[str, str]]:
 
 
 def results(run: Path, name: str) -> list[bytes]:
-    return [(run / "evaluation" / f"{name}.{end}").read_bytes() for end in ("csv", "json")]
+    return [
+        (run / "evaluation" / f"{name}_simulated.{end}").read_bytes() for end in ("csv", "json")
+    ]
 
 
 # --- evaluate ------------------------------------------------------------------------------------
@@ -94,7 +96,11 @@ def test_a_moved_run_gives_the_numbers_of_training(run: Path, tmp_path: Path, ve
     assert results(moved, "again") == results(run, "test")
     assert verb("evaluate", f"run={moved}", "split=val", "datamodule.cache_dir=cache") == 0
     (logged,) = (d for row in rows(run / "metrics.csv") if (d := row["val/liver_dice"]))
-    found = [row for row in rows(moved / "evaluation" / "val.csv") if row["predictor"] == "model"]
+    found = [
+        row
+        for row in rows(moved / "evaluation" / "val_simulated.csv")
+        if row["predictor"] == "model"
+    ]
     assert np.mean([float(row["dice"]) for row in found]) == pytest.approx(float(logged), abs=1e-6)
 
 
@@ -103,8 +109,23 @@ def test_a_checkpoint_of_the_run_gives_them_too(run: Path, verb: Verb) -> None:
     assert results(run, "bare") == results(run, "test")
 
 
+def test_a_checkpoint_alone_gives_them_too(run: Path, tmp_path: Path, verb: Verb) -> None:
+    alone = tmp_path / "far" / "away" / "best.ckpt"
+    alone.parent.mkdir(parents=True)
+    shutil.copy(run / "checkpoints" / "best.ckpt", alone)
+    assert verb("evaluate", f"run={alone}") == 0
+    assert results(Path(), "test") == results(run, "test")
+
+
+def test_every_case_can_be_evaluated(run: Path, verb: Verb) -> None:
+    assert verb("evaluate", f"run={run}", "split=all") == 0
+    cases = {row["case"] for row in rows(run / "evaluation" / "all_simulated.csv")}
+    splits = json.loads((run / "splits.json").read_text())
+    assert cases == {*splits["train"], *splits["val"], *splits["test"]}
+
+
 def test_tables_of_simulated_data_say_so(run: Path) -> None:
-    found = rows(run / "evaluation" / "test.csv")
+    found = rows(run / "evaluation" / "test_simulated.csv")
     assert {row["data"] for row in found} == {"simulated"}
     assert {row["predictor"] for row in found} == {
         "model",
@@ -125,7 +146,9 @@ def test_a_checkpoint_alone_predicts_as_its_run_does(
     assert verb("predict", f"run={run}", f"input={scans}", "output=of_run") == 0
     printed = capsys.readouterr().out.split()
     assert verb("predict", f"run={alone}", f"input={scans}") == 0
-    names = [f"volume-{n}_liver{end}" for n in (0, 1) for end in (".nii.gz", ".json", ".png")]
+    names = [
+        f"volume-{n}_liver_simulated{end}" for n in (0, 1) for end in (".nii.gz", ".json", ".png")
+    ]
     assert printed == [f"of_run/{name}" for name in names]
     assert sorted(path.name for path in Path("predictions").iterdir()) == sorted(names)
     for name in names[::3]:
@@ -136,14 +159,14 @@ def test_a_prediction_names_its_origin(run: Path, scans: Path, tmp_path: Path, v
     scan = scans / "volume-1.nii"
     more = "model.inference.largest_component=true"
     assert verb("predict", f"run={run}", f"input={scan}", f"output={tmp_path}", more) == 0
-    found = json.loads((tmp_path / "volume-1_liver.json").read_text())
+    found = json.loads((tmp_path / "volume-1_liver_simulated.json").read_text())
     assert found["run"] == str(run)
     assert found["trained_on_simulated"] is True
     assert found["input_simulated"] is True
     assert found["model"]["inference"]["largest_component"] is True
     assert len(found["checkpoint_sha256"]) == 64
     assert {"vitruvian", "torch"} <= found["versions"].keys()
-    mask, header = nib.load(tmp_path / "volume-1_liver.nii.gz"), nib.load(scan)
+    mask, header = nib.load(tmp_path / "volume-1_liver_simulated.nii.gz"), nib.load(scan)
     assert mask.shape == header.shape
     np.testing.assert_array_equal(mask.affine, header.affine)
     counted = np.count_nonzero(mask.dataobj) * abs(np.linalg.det(mask.affine[:3, :3])) / 1000
@@ -159,7 +182,7 @@ def test_a_bad_scan_ends_with_exit_code_two(
     assert verb("predict", f"run={run}", f"input={folder}", "output=out") == 2
     said = capsys.readouterr()
     assert "volume-0.nii: the file is empty" in said.err
-    assert "out/volume-1_liver.nii.gz" in said.out
+    assert "out/volume-1_liver_simulated.nii.gz" in said.out
     assert len(list(Path("out").iterdir())) == 3
 
 
@@ -175,11 +198,11 @@ def test_variants_train_evaluate_and_predict(
     assert verb("evaluate", f"run={run}", "name=again") == 0
     assert results(run, "again") == results(run, "test")
     assert verb("predict", f"run={run}", f"input={scan}", "output=out") == 0
-    found = json.loads(Path("out/volume-0_liver.json").read_text())
-    assert nib.load("out/volume-0_liver.nii.gz").shape == nib.load(scan).shape
+    found = json.loads(Path("out/volume-0_liver_simulated.json").read_text())
+    assert nib.load("out/volume-0_liver_simulated.nii.gz").shape == nib.load(scan).shape
     classes = found["model"]["classes"]
     assert ("tumour_ml" in found) == (classes == 3)
-    first = rows(run / "evaluation" / "test.csv")[0]
+    first = rows(run / "evaluation" / "test_simulated.csv")[0]
     assert ("tumour_dice" in first) == (classes == 3)
 
 

@@ -65,7 +65,11 @@ def test_a_whole_scan_takes_less_than_three_gigabytes(tmp_path: Path) -> None:
     )
     peak_gb = int(done.stdout.split("peak_kb")[1]) / 1e6
     assert 0.5 < peak_gb < 3.0
-    found = json.loads((tmp_path / "masks" / "scan_liver.json").read_text())
+    found = json.loads((tmp_path / "masks" / "scan_liver_simulated.json").read_text())
     assert found["shape_ijk"] == [SIZE, SIZE, SLICES]
-    assert nib.load(tmp_path / "masks" / "scan_liver.nii.gz").shape == (SIZE, SIZE, SLICES)
+    assert nib.load(tmp_path / "masks" / "scan_liver_simulated.nii.gz").shape == (
+        SIZE,
+        SIZE,
+        SLICES,
+    )
     print(f"peak memory: {peak_gb:.2f} GB")

@@ -111,7 +111,7 @@ def test_dcmqi_series(real_data: Path, tmp_path: Path) -> None:
     report = predict(run, folder, tmp_path / "masks")
     (case,) = find_cases(folder, labelled=False)
     image = read_image(case)
-    mask = nib.load(tmp_path / "masks" / "ct_dcmqi_3slice_liver.nii.gz")
+    mask = nib.load(tmp_path / "masks" / "ct_dcmqi_3slice_liver_simulated.nii.gz")
     assert mask.shape == image.grid.shape == (512, 512, 3)
     np.testing.assert_allclose(mask.affine, image.grid.affine, atol=1e-4)
     assert (report["input"], report["input_files"]) == ("ct_dcmqi_3slice", 3)

@@ -181,6 +181,7 @@ def test_one_liver_is_kept_if_asked(tmp_path: Path) -> None:
 def test_a_model_of_simulated_data_is_called_so(tmp_path: Path, simulated: bool | None) -> None:
     source = save(tmp_path / "scan.nii")
     mask, report, picture = predict(source, tmp_path, trained_on_simulated=simulated, run="here")
+    assert mask.name == f"scan_liver{'_simulated' if simulated else ''}.nii.gz"
     found = json.loads(report.read_text())
     assert (found["trained_on_simulated"], found["run"]) == (simulated, "here")
     assert found["input_simulated"] is False

@@ -30,9 +30,11 @@ from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.core.signals import Interrupted, StopRequest
 from vitruvian.core.splits import Splits
-from vitruvian.core.task import CONFIG_KEY, Task
+from vitruvian.core.task import CONFIG_KEY, SIMULATED_KEY, SPLITS_KEY, Task
 
 log = logging.getLogger(__name__)
+
+EVERYONE = "every case found, also those trained on"
 
 # Lightning's own ways of shortening an epoch would break the exact resume; ours are data keys.
 FIXED_TRAINER_KEYS = {
@@ -109,7 +111,7 @@ def _train(run: RunDirectory, config: Config) -> Evaluation:
     datamodule.prepare()  # may take long: what the config asks for has been built by now
     settle_splits(run, config, datamodule)
     task.fit_statistics(datamodule)
-    task.trained_on_simulated = datamodule.simulated
+    task.origin = {SIMULATED_KEY: datamodule.simulated, SPLITS_KEY: datamodule.splits.to_dict()}
     if is_first_process():
         provenance.record_start(run.environment_file)
     try:
@@ -161,17 +163,18 @@ def evaluate(
     run: RunDirectory,
     config: Config,
     checkpoint: Path,
+    splits: Splits,
     part: Part = "test",
     accelerator: str = "auto",
     name: str | None = None,
 ) -> Evaluation:
-    """Evaluate a checkpoint of a run on one part of the data, on one device."""
+    """Evaluate a checkpoint on one part of the data, on one device; `run` takes the results."""
     datamodule = build_datamodule(config)
     task = build_task(config, datamodule)
     _load_weights(task, checkpoint)
     trainer = single_device_trainer(run, config, accelerator)
     datamodule.prepare()
-    datamodule.use(_known_splits(run, part, datamodule))
+    datamodule.use(splits)
     return _evaluate(trainer, task, datamodule, part, run, config, name or part)
 
 
@@ -332,10 +335,14 @@ def held_out(splits: Splits) -> Part:
     return "test" if splits.test else "val"
 
 
-def _known_splits(run: RunDirectory, part: Part, datamodule: DataModule) -> Splits:
-    if part == "all":
-        return Splits(train=tuple(datamodule.subjects), val=(), test=(), kind="every case found")
-    return Splits.read(run.splits_file)
+def splits_of(run: RunDirectory, checkpoint: Path) -> Splits:
+    """The splits of the run directory, or of the checkpoint where it stands alone."""
+    if run.exists:
+        return Splits.read(run.splits_file)
+    splits = load_checkpoint(checkpoint).get(SPLITS_KEY)
+    if not isinstance(splits, dict):
+        raise RunError(f"{checkpoint} holds no splits; give the run directory as run=DIR")
+    return Splits.from_dict(splits)
 
 
 # -- small pieces ---------------------------------------------------------------------------------
@@ -391,9 +398,11 @@ def _evaluate(
     with quiet():
         trainer.test(task, datamodule=datamodule, verbose=False)
     summary = evaluation.summarise(task.rows, seed=config["seed"])
+    name = f"{name}_simulated" if datamodule.simulated else name
     if trainer.is_global_zero:
         evaluation.write(task.rows, summary, run.evaluation, name, datamodule.simulated)
-    kind, metrics = datamodule.splits.kind, task.reported
+    kind = EVERYONE if part == "all" else datamodule.splits.kind
+    metrics = task.reported
     return Evaluation(name, kind, task.rows, summary, datamodule.simulated, metrics)
 
 

@@ -16,9 +16,11 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from vitruvian.core.errors import RunError
 from vitruvian.core.files import atomic, unwritable
 
 KEYS = ("epoch", "step")
+_MEND = "put the file back, or start a new run"
 
 
 class History(Logger):
@@ -74,11 +76,21 @@ class History(Logger):
         self.rows += 1
 
     def read(self) -> list[dict[str, str]]:
-        """The rows kept so far, as text."""
+        """The rows kept so far, as text.
+
+        Raises:
+            RunError: the file is gone, or holds fewer rows than have been written.
+        """
         if self.rows == 0:
             return []
-        with self.path.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))[: self.rows]
+        try:
+            with self.path.open(newline="", encoding="utf-8") as stream:
+                rows = list(csv.DictReader(stream))[: self.rows]
+        except OSError as error:
+            raise RunError(f"cannot read {self.path}: {error.strerror}; {_MEND}") from error
+        if len(rows) < self.rows:
+            raise RunError(f"{self.path} has {len(rows)} of {self.rows} rows; {_MEND}")
+        return rows
 
     @rank_zero_only
     def rewind(self, rows: int) -> None:

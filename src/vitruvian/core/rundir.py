@@ -60,8 +60,9 @@ class RunDirectory:
             raise RunError(f"{self.path} is not a run directory: it has no config.yaml")
         try:
             config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise RunError(f"{self.config_file} is not valid YAML: {error}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            one_line = " ".join(str(error).split())
+            raise RunError(f"{self.config_file} is not valid YAML: {one_line}") from error
         if not isinstance(config, dict):
             raise RunError(f"{self.config_file} holds no configuration")
         return config

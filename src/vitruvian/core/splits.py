@@ -11,8 +11,8 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,18 @@ class Splits:
             everyone = [subject for _, subjects in sides for subject in subjects]
             _refuse_repeated(everyone, "on more than one side of the split")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` takes back."""
+        return {**{side: list(getattr(self, side)) for side in SIDES}, "kind": self.kind}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Splits:
+        """The split that `to_dict` described, checked again."""
+        return cls(**{side: tuple(content[side]) for side in SIDES}, kind=content["kind"])
+
     def write(self, path: Path) -> None:
         """Write the split to `path` as JSON, atomically."""
-        write_json(path, asdict(self))
+        write_json(path, self.to_dict())
 
     @classmethod
     def read(cls, path: Path) -> Splits:
@@ -71,7 +80,7 @@ class Splits:
         if not isinstance(kind, str):
             raise DataError(f'{path} has no "kind": give the file that the run wrote')
         try:
-            return cls(**{side: content[side] for side in SIDES}, kind=kind)
+            return cls.from_dict(content)
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
@@ -167,10 +176,10 @@ class FixedSplit:
     A `splits.json` of another run will do as well.
 
     Attributes:
-        file: path of the JSON file.
+        file: path of the JSON file; a config gives it as text.
     """
 
-    file: str
+    file: Path
 
     def assign(self, subjects: Sequence[str]) -> Splits:
         """Take the sides from the file and check them against `subjects`.

@@ -21,6 +21,7 @@ from vitruvian.core.evaluation import Row, merge
 
 CONFIG_KEY = "vitruvian_config"
 SIMULATED_KEY = "trained_on_simulated"
+SPLITS_KEY = "splits"
 
 Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Scheduler = Callable[..., Any]
@@ -96,7 +97,7 @@ class Task(pl.LightningModule):
         self.epoch_loss = RunningMean()
         self.rows: list[Row] = []
         self.frozen_config: dict[str, Any] = {}
-        self.trained_on_simulated: bool | None = None  # the engine knows
+        self.origin: dict[str, Any] = {}  # of the data: kept in checkpoints; the engine knows
         self.total_steps = 0  # optimiser steps of the whole run; the engine knows
         self.prepare_net(compile)
 
@@ -227,7 +228,7 @@ class Task(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Embed the frozen config and the data's origin: a checkpoint alone can predict."""
         checkpoint[CONFIG_KEY] = self.frozen_config
-        checkpoint[SIMULATED_KEY] = self.trained_on_simulated
+        checkpoint.update(self.origin)
 
 
 def _channels_last(net: nn.Module) -> torch.memory_format:

@@ -19,6 +19,7 @@ import numpy as np
 
 from vitruvian.core.errors import DataError
 from vitruvian.core.files import atomic, write_json
+from vitruvian.core.task import SIMULATED_KEY
 from vitruvian.liver.cohort import is_simulated
 from vitruvian.liver.components import Mask
 from vitruvian.liver.inference import Scan
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 NOT_FOR_DIAGNOSIS = "research software: not a medical device, not for diagnosis"
 SIMULATED = "model trained on SIMULATED data"
 ENDINGS = (".nii.gz", ".json", ".png")  # of the mask, the volume and the overlay
+SUFFIXES = ("_liver", "_liver_simulated")  # the second: the model was trained on simulated data
 
 # The fields of a NIfTI-1 or -2 header that say where the voxels lie.
 _PLACEMENT = (
@@ -108,7 +110,7 @@ def _apart(case: Case) -> list[Case]:
 
 def _is_result(image: Path) -> bool:
     stem = image.name.removesuffix(".nii.gz")
-    return stem.endswith("_liver") and image.with_name(f"{stem}.json").is_file()
+    return stem.endswith(SUFFIXES) and image.with_name(f"{stem}.json").is_file()
 
 
 def _name(case: Case, source: Path) -> str:
@@ -130,15 +132,21 @@ def _unused(name: str, taken: dict[str, Case]) -> str:
 def predict_case(
     task: LiverSegmenter, case: Case, name: str, target: Path, provenance: dict[str, Any]
 ) -> list[Path]:
-    """Segment one scan and write its three files, `NAME_liver` with their endings."""
+    """Segment one scan and write its three files, `NAME_liver[_simulated]` with their endings."""
     image = read_image(case)
     mask = task.inference.clean(task.segment(Scan.of(image.voxels)))
-    paths = [target / f"{name}_liver{ending}" for ending in ENDINGS]
+    suffix = result_suffix(provenance)
+    paths = [target / f"{name}{suffix}{ending}" for ending in ENDINGS]
     found = describe(case, mask, image, task.classes) | provenance
     write_mask(paths[0], mask, image.grid, mask_header(case, image.grid, found))
     write_json(paths[1], found)
     write_picture(paths[2], overlay(image, mask, found))
     return paths
+
+
+def result_suffix(provenance: dict[str, Any]) -> str:
+    """What the results are called after their scan: the name tells a model of simulated data."""
+    return SUFFIXES[bool(provenance.get(SIMULATED_KEY))]
 
 
 def describe(case: Case, mask: Mask, image: Volume, classes: int) -> dict[str, Any]:
@@ -176,7 +184,7 @@ def mask_header(case: Case, grid: Grid, found: dict[str, Any]) -> nib.Nifti1Head
         header.set_qform(grid.affine, code="unknown" if grid.is_sheared else "scanner")
     header.set_data_dtype(np.uint8)
     header.set_xyzt_units("mm")
-    texts = ["liver mask by Vitruvian", *([SIMULATED] if found.get("trained_on_simulated") else [])]
+    texts = ["liver mask by Vitruvian", *([SIMULATED] if found.get(SIMULATED_KEY) else [])]
     header["descrip"] = ", ".join(texts).encode()
     return header
 
@@ -199,7 +207,7 @@ def overlay(image: Volume, mask: Mask, found: dict[str, Any]) -> Picture:
         sizes.append(f"tumour {found['tumour_ml']:.0f} mL")
     warnings = [
         *(["SIMULATED scan"] if found["input_simulated"] else []),
-        *([SIMULATED] if found.get("trained_on_simulated") else []),
+        *([SIMULATED] if found.get(SIMULATED_KEY) else []),
         "research software, not for diagnosis",
     ]
     findings = ["no liver found"] if found["empty"] else [", ".join(sizes)]

@@ -219,7 +219,7 @@ def _liver_pixel(plane: Array, ordinal: int) -> tuple[int, int]:
     """The liver pixel number `ordinal` of a slice of the label, in reading order."""
     mask = plane > 0
     in_rows = cv2.reduce(mask.view(np.uint8), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    through = np.cumsum(in_rows)  # counting takes a twentieth of the time of listing all pixels
+    through = np.cumsum(in_rows)  # listing all pixels takes ten times as long
     y = int(np.searchsorted(through, ordinal, side="right"))
     before = int(through[y - 1]) if y else 0
     return y, int(np.flatnonzero(mask[y])[ordinal - before])
