@@ -48,6 +48,7 @@ def seeded(**kwargs: Any) -> EASUNet:
         ({"eas_placement": "every_stage"}, 9_567_400),
         ({"eas_separable": False}, 14_918_890),
         ({"width": 16}, 563_288),
+        ({"stem": "plain"}, 8_661_226 - (9 + 2 + 64) + 9 * 64),  # 9 weights become 9 x 64
     ],
 )
 def test_parameter_counts(kwargs: dict[str, Any], count: int) -> None:
@@ -77,6 +78,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"eas_placement": "every_stage"},
     *({"eas_eca": position} for position in ("concat", "output", "every_branch", "none")),
     {"eca_kernel": 3},
+    {"stem": "plain"},
     {"eas_separable": False},
     {"fusion_mode": "add"},
     {"deep_supervision": False},

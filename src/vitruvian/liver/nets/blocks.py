@@ -136,11 +136,12 @@ def separable_unit(
     return nn.Sequential(depthwise, pointwise)
 
 
-def double(unit: Block) -> Block:
-    """Return the U-Net block: `unit` twice, the first one changes the number of channels."""
+def double(unit: Block, first: Block | None = None) -> Block:
+    """Return the U-Net block: `unit` twice (or `first`, `unit`); the first changes the channels."""
+    opening = first or unit
 
     def block(in_channels: int, out_channels: int) -> nn.Module:
-        return nn.Sequential(unit(in_channels, out_channels), unit(out_channels, out_channels))
+        return nn.Sequential(opening(in_channels, out_channels), unit(out_channels, out_channels))
 
     return block
 

@@ -15,6 +15,7 @@ from vitruvian.liver.nets.blocks import (
     Activation,
     ECAPosition,
     Upsampling,
+    conv_unit,
     double,
     require_choice,
     require_count,
@@ -26,6 +27,7 @@ from vitruvian.liver.nets.blocks import (
 )
 from vitruvian.liver.nets.unet2d import FinestHead, UNetTrunk, plain_block, stage_channels
 
+Stem = Literal["separable", "plain"]
 Placement = Literal["bottleneck", "stage4", "every_stage"]
 FusionMode = Literal["concat", "add"]
 
@@ -74,6 +76,8 @@ class EASUNet(nn.Module):
         width: channels of the finest stage; each pooling doubles them.
         depth: number of poolings; height and width must be multiples of `divisor` = 2^depth.
         separable: depthwise separable instead of full 3x3 convolutions in every block.
+        stem: with `separable`, "separable" or "plain": whether the very first convolution is
+            separable too. A depthwise filter of a one-channel image is one single filter.
         eas: refine encoder features by EAS (ASPP with ECA) at `eas_placement`.
         fusion: fuse logits of all decoder scales instead of reading the finest only.
         eas_rates: dilations of the EAS branches.
@@ -104,6 +108,7 @@ class EASUNet(nn.Module):
         depth: int = 4,
         *,
         separable: bool = True,
+        stem: Stem = "separable",
         eas: bool = True,
         fusion: bool = True,
         eas_rates: Sequence[int] = (6, 12, 18),
@@ -121,6 +126,7 @@ class EASUNet(nn.Module):
         super().__init__()
         require_count(in_channels=in_channels, num_classes=num_classes, width=width, depth=depth)
         # Every key is checked, whether or not its switch is on: a typo must not wait for a sweep.
+        require_choice("stem", stem, Stem)
         require_choice("eas_placement", eas_placement, Placement)
         require_choice("eas_eca", eas_eca, ECAPosition)
         require_choice("fusion_mode", fusion_mode, FusionMode)
@@ -149,8 +155,10 @@ class EASUNet(nn.Module):
         levels = _placed_levels(eas_placement, depth) if eas else ()
         contexts = {level: context(channels[level]) for level in levels}
         block = double(unit) if separable else plain_block()
+        plain = partial(conv_unit, activation=pointwise_activation)
+        opening = double(unit, plain) if separable and stem == "plain" else block
         self.divisor: int = 2**depth
-        self.trunk = UNetTrunk(in_channels, width, depth, block, upsampling, contexts)
+        self.trunk = UNetTrunk(in_channels, width, depth, block, upsampling, opening, contexts)
         self.head: nn.Module = (
             FusionHead(channels[:-1], num_classes, fusion_mode, deep_supervision)
             if fusion

@@ -44,6 +44,7 @@ class UNetTrunk(nn.Module):
         depth: number of 2x2 max-poolings.
         block: builds the convolutions of one stage.
         upsampling: "transposed" (2x2 transposed convolution) or "bilinear" (then a 1x1).
+        stem: builds the first stage instead of `block`.
         contexts: modules that refine the output of an encoder stage, by level (0 is the finest,
             `depth` the bottleneck); the skip connection carries the refined map too.
     """
@@ -55,12 +56,14 @@ class UNetTrunk(nn.Module):
         depth: int,
         block: Block,
         upsampling: Upsampling,
+        stem: Block | None = None,
         contexts: Mapping[int, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         channels = stage_channels(width, depth)
         refine = contexts or {}
-        self.encoder = nn.ModuleList(block(i, o) for i, o in pairwise([in_channels, *channels]))
+        first = (stem or block)(in_channels, width)
+        self.encoder = nn.ModuleList([first, *(block(i, o) for i, o in pairwise(channels))])
         self.contexts = nn.ModuleList(refine.get(i, nn.Identity()) for i in range(depth + 1))
         self.upsamplers = nn.ModuleList(upsampler(2 * c, c, upsampling) for c in channels[:-1])
         self.decoder = nn.ModuleList(block(2 * c, c) for c in channels[:-1])
