@@ -2,13 +2,14 @@
 
 python scripts/liver_ablation.py [key=value ...]
 
-Every argument is an override for all rows; runs are kept in outputs/ablation/ROW and continued if
+Every argument is an override for all rows; runs are kept in outputs/ablation/ and continued if
 they are there. Without datamodule.root the data are simulated, and the table says so.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,18 +24,19 @@ from vitruvian.core.files import write_text
 from vitruvian.core.rundir import RunDirectory
 
 ROWS = {
-    "U-Net": "liver_unet2d",
-    "separable": "liver_ablation_separable",
-    "separable + EAS": "liver_ablation_eas",
-    "separable + EAS + fusion": "liver_eas_unet",
+    "U-Net": ("liver_unet2d",),
+    "separable": ("liver_ablation_separable",),
+    "separable + EAS": ("liver_ablation_eas",),
+    "separable + EAS + fusion": ("liver_eas_unet",),
+    "the same, first convolution full": ("liver_eas_unet", "model.net.stem=plain"),
 }
 FOLDER = Path("outputs/ablation")
 STEPS = 12
 
 
-def train(experiment: str, overrides: list[str]) -> RunDirectory:
+def train(name: str, experiment: str, *overrides: str) -> RunDirectory:
     """Train a row, or continue it."""
-    run = RunDirectory(FOLDER / experiment)
+    run = RunDirectory(FOLDER / re.sub(r"\W+", "_", name))
     arguments = [f"run={run.path}"]
     if not run.exists:
         arguments += [f"experiment={experiment}", *overrides]
@@ -92,7 +94,7 @@ def interval(statistic: dict[str, Any]) -> str:
 
 def main() -> None:
     """Train all rows, then measure and print the table."""
-    runs = {name: train(experiment, sys.argv[1:]) for name, experiment in ROWS.items()}
+    runs = {name: train(name, *row, *sys.argv[1:]) for name, row in ROWS.items()}
     simulated = any(
         "simulated" in p.name for run in runs.values() for p in run.evaluation.iterdir()
     )
