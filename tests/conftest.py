@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,24 @@ def real_data() -> Path:
 def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Shell:
     """Calls a verb as from a shell: `shell("train", "seed=1")`."""
     return Shell(monkeypatch, capfd)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a file system in memory: `mount("size=200k")`; skips where that is not permitted."""
+    folder = tmp_path / "disk"
+    mounted = []
+
+    def make(options: str) -> Path:
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"mounting is not permitted: {error}")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for place in mounted:
+        subprocess.run(["umount", str(place)], check=True)

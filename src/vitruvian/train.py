@@ -87,6 +87,8 @@ def _train_in(path: Path, config: Config | None, overrides: list[str]) -> int:
     from vitruvian.core.signals import Interrupted
     from vitruvian.report.result import show_result
 
+    if is_first_process():
+        print(f"training in {run.path}", flush=True)
     try:
         result = engine.train(run, frozen)
     except Interrupted as stop:

@@ -53,11 +53,11 @@ class PlainCheckpointIO(CheckpointIO):
         Raises:
             RunError: the disk is full or the directory cannot be written.
         """
-        with atomic(Path(path)) as temporary:
+        with atomic(Path(path)) as temporary, temporary.open("wb") as stream:
             try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # torch's zip writer hides the OSError of a full disk
-                raise OSError(str(error.__cause__ or error).splitlines()[0]) from error
+                torch.save(checkpoint, stream)
+            except RuntimeError as error:
+                raise _cause_of(error) from error
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
@@ -68,6 +68,15 @@ class PlainCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete a checkpoint file."""
         Path(path).unlink(missing_ok=True)
+
+
+def _cause_of(error: BaseException) -> OSError:
+    """The error of the disk, which torch's zip writer buries under one of its own."""
+    first = str(error).splitlines()[0]
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return cause or OSError(first)
 
 
 class Checkpoints(Callback):
@@ -163,16 +172,18 @@ class Checkpoints(Callback):
         """Write `last.ckpt`, unless the weights are ruined: the last good one is kept.
 
         Raises:
-            RunError: the training loss is not finite, or the file cannot be written.
+            RunError: the training loss or a weight is not finite, or the file cannot be written.
         """
         task = trainer.lightning_module
         assert isinstance(task, Task)
-        if not math.isfinite(task.epoch_loss.total):
+        self.resume.prepare(task)
+        ruined = "a weight" if not has_finite_weights(task) else None
+        ruined = "the loss" if not self.resume.losses_are_finite() else ruined
+        if ruined is not None:
             raise RunError(
-                f"training diverged: the loss is not finite at step {trainer.global_step}; "
+                f"training diverged: {ruined} is not finite at step {trainer.global_step}; "
                 f"the last good checkpoint is kept; try a smaller optimizer.lr"
             )
-        self.resume.prepare(task)
         trainer.save_checkpoint(self.folder / "last.ckpt")
         self._saved_step = trainer.global_step
 
@@ -194,6 +205,12 @@ class Checkpoints(Callback):
         if self.best is None:
             return True
         return score > self.best if self.mode == "max" else score < self.best
+
+
+def has_finite_weights(task: Task) -> bool:
+    """Whether no weight is NaN or infinite; asks the device once."""
+    finite = [weight.detach().isfinite().all() for weight in task.parameters()]
+    return bool(torch.stack(finite).all()) if finite else True
 
 
 def agree(trainer: pl.Trainer, signum: int | None) -> int | None:

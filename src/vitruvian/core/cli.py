@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from vitruvian.core.errors import ConfigError, UserError
 
 USER_MISTAKE = 2
+INTERRUPTED = 128 + signal.SIGINT
 DEVICES = ("auto", "cpu", "gpu")
 
 
@@ -29,6 +31,8 @@ def exit_with(action: Callable[[], int | None]) -> None:
     except UserError as error:
         show(error)
         code = USER_MISTAKE
+    except KeyboardInterrupt:  # training has its own way to stop, see core/signals.py
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away: `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

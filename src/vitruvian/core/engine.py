@@ -4,73 +4,55 @@ from __future__ import annotations
 
 import logging
 import random
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from vitruvian.core import evaluation, provenance
+from vitruvian.core import provenance
 from vitruvian.core.build import build
-from vitruvian.core.checkpoint import Checkpoints, PlainCheckpointIO, load_checkpoint
+from vitruvian.core.checkpoint import load_checkpoint
 from vitruvian.core.config import Config
 from vitruvian.core.datamodule import DataModule, Part
-from vitruvian.core.ddp import RunDDP, is_first_process, leave
+from vitruvian.core.ddp import is_first_process, leave
 from vitruvian.core.errors import ConfigError, RunError
-from vitruvian.core.files import write_json
-from vitruvian.core.history import History
+from vitruvian.core.evaluation import Evaluation, summarise, write
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.core.signals import Interrupted, StopRequest
 from vitruvian.core.splits import Splits
 from vitruvian.core.task import CONFIG_KEY, SIMULATED_KEY, SPLITS_KEY, Task
+from vitruvian.core.trainer import build_trainer, quiet, single_device_trainer
 
 log = logging.getLogger(__name__)
 
 EVERYONE = "every case found, also those trained on"
 
-# Lightning's own ways of shortening an epoch would break the exact resume; ours are data keys.
-FIXED_TRAINER_KEYS = {
-    "val_check_interval": "validation ends an epoch; shorten it with datamodule.samples_per_epoch",
-    "limit_train_batches": "shorten an epoch with datamodule.samples_per_epoch",
-    "overfit_batches": "use split=resubstitution and datamodule.samples_per_epoch",
-    "fast_dev_run": "use debug=step",
-    "reload_dataloaders_every_n_epochs": "the loader already follows the epoch",
-}
 
-
-@dataclass
-class Evaluation:
+@dataclass(frozen=True)
+class Result:
     """One evaluated part of the data.
 
     Attributes:
         name: of the result files.
-        kind: how the subjects were divided, such as "5-fold, fold 0".
-        rows: one per case and predictor.
-        summary: statistics over the cases.
-        simulated: whether any of the data are.
-        metrics: the ones to show first.
+        split: how the subjects were divided, such as "5-fold, fold 0".
+        metrics: the ones to show.
+        evaluation: rows, statistics, and whether the data are simulated.
     """
 
     name: str
-    kind: str
-    rows: list[evaluation.Row]
-    summary: evaluation.Summary
-    simulated: bool
+    split: str
     metrics: tuple[str, ...]
+    evaluation: Evaluation
 
 
 # -- the verbs' work ------------------------------------------------------------------------------
 
 
-def train(run: RunDirectory, config: Config) -> Evaluation:
+def train(run: RunDirectory, config: Config) -> Result:
     """Train in a run directory, or continue what was begun there, then evaluate the best weights.
 
     Raises:
@@ -100,7 +82,7 @@ def _note_failure(run: RunDirectory, error: BaseException) -> None:
         log.debug("status.json could not be written", exc_info=True)
 
 
-def _train(run: RunDirectory, config: Config) -> Evaluation:
+def _train(run: RunDirectory, config: Config) -> Result:
     stop = StopRequest()
     stop.install()
     seed_everything(config["seed"])
@@ -139,26 +121,6 @@ def _fit(
         trainer.fit(task, datamodule=datamodule, ckpt_path=last)
 
 
-class _Graceful(Callback):
-    """Lightning installs its own signal handlers at the start of fit; ours are put back."""
-
-    def __init__(self, stop: StopRequest) -> None:
-        self._stop = stop
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop.install()
-        self._stop.graceful = True
-
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop.install()
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop.graceful = False
-
-    def on_exception(self, *_: Any) -> None:
-        self._stop.graceful = False
-
-
 def evaluate(
     run: RunDirectory,
     config: Config,
@@ -167,7 +129,7 @@ def evaluate(
     part: Part = "test",
     accelerator: str = "auto",
     name: str | None = None,
-) -> Evaluation:
+) -> Result:
     """Evaluate a checkpoint on one part of the data, on one device; `run` takes the results."""
     datamodule = build_datamodule(config)
     task = build_task(config, datamodule)
@@ -226,97 +188,6 @@ def build_task(config: Config, datamodule: DataModule | None = None) -> Task:
     if datamodule is not None:
         task.fits(datamodule)
     return task
-
-
-def build_trainer(
-    run: RunDirectory, config: Config, stop: StopRequest
-) -> tuple[pl.Trainer, ExactResume]:
-    """Build the trainer with the run's callbacks and loggers."""
-    check_trainer(config["trainer"])
-    history, loggers = build_loggers(run, config)
-    resume = ExactResume(history)
-    callbacks = [
-        build(node, f"callbacks.{role}") for role, node in config["callbacks"].items() if node
-    ]
-    for callback in callbacks:
-        if isinstance(callback, Checkpoints):
-            callback.attach(run.checkpoints, resume, stop)
-    callbacks.sort(
-        key=lambda c: not isinstance(c, Checkpoints)
-    )  # sees the weights before others act
-    strategy = build(config["trainer"].get("strategy", "auto"), "trainer.strategy")
-    if isinstance(strategy, RunDDP):
-        strategy.on_run(run.path)
-    node = {key: value for key, value in config["trainer"].items() if key != "strategy"}
-    given = {"strategy": strategy, "callbacks": [_Graceful(stop), *callbacks, resume]}
-    with quiet(), _device_mistakes("trainer.accelerator"):
-        trainer = build(node, "trainer", logger=loggers, **given, **_house_rules(run))
-    if trainer.world_size > 1 and not isinstance(trainer.strategy, RunDDP):
-        # Lightning would start the other ranks on this command line: another run for each
-        raise ConfigError("trainer.devices: more than one needs trainer=ddp; choose that first")
-    return trainer, resume
-
-
-@contextmanager
-def _device_mistakes(key: str) -> Iterator[None]:
-    """Lightning asks the machine for what `key` wants: a GPU that is not there, for one."""
-    try:
-        yield
-    except MisconfigurationException as error:
-        first = str(error).splitlines()[0].rstrip(".!")
-        place = "trainer.devices" if "devices" in first or "You requested" in first else key
-        raise ConfigError(f"{place}: {first}; try the processor (cpu)") from error
-
-
-def build_loggers(run: RunDirectory, config: Config) -> tuple[History, list[Any]]:
-    """The CSV history, which every run has, and the other loggers chosen."""
-    loggers = [build(node, f"logger.{role}") for role, node in config["logger"].items() if node]
-    history = next((item for item in loggers if isinstance(item, History)), None)
-    if history is None:
-        raise ConfigError("logger: the CSV history is part of every run; keep logger.csv")
-    history.open(run.path)
-    if is_first_process():
-        write_json(
-            run.tracker_file,
-            {role: str(node["_target_"]) for role, node in config["logger"].items() if node},
-        )
-    return history, loggers
-
-
-def _house_rules(run: RunDirectory) -> dict[str, Any]:
-    """What every trainer has in common."""
-    return {
-        "default_root_dir": str(run.path),
-        "enable_checkpointing": False,  # ours, see core/checkpoint.py
-        "enable_model_summary": False,
-        "enable_progress_bar": False,  # ours, see core/progress.py
-        "use_distributed_sampler": False,  # ours, see core/sampling.py
-        "num_sanity_val_steps": 0,  # the first validation must not use up random numbers
-        "plugins": [PlainCheckpointIO()],
-    }
-
-
-def check_trainer(node: Config) -> None:
-    """Refuse trainer keys that would break the exact resume, and say what to use."""
-    neutral = {None, 1.0, 0}
-    for key, advice in FIXED_TRAINER_KEYS.items():
-        if node.get(key) not in neutral:
-            raise ConfigError(f"trainer.{key}: cannot be changed here; {advice}")
-    if all(node.get(key) in (None, -1) for key in ("max_epochs", "max_steps")):
-        raise ConfigError("trainer.max_epochs: training needs an end; give it or trainer.max_steps")
-
-
-def single_device_trainer(run: RunDirectory, config: Config, accelerator: str) -> pl.Trainer:
-    """A trainer for evaluation: one device, no logging."""
-    with quiet(), _device_mistakes("device"):
-        return pl.Trainer(
-            accelerator=accelerator,
-            devices=1,
-            precision=config["trainer"].get("precision"),
-            logger=False,
-            callbacks=[build(n, "") for n in [config["callbacks"].get("progress")] if n],
-            **_house_rules(run),
-        )
 
 
 def settle_splits(run: RunDirectory, config: Config, datamodule: DataModule) -> None:
@@ -393,17 +264,17 @@ def _evaluate(
     run: RunDirectory,
     config: Config,
     name: str,
-) -> Evaluation:
+) -> Result:
     datamodule.evaluated = part
     with quiet():
         trainer.test(task, datamodule=datamodule, verbose=False)
-    summary = evaluation.summarise(task.rows, seed=config["seed"])
-    name = f"{name}_simulated" if datamodule.simulated else name
+    summary = summarise(task.rows, seed=config["seed"])
+    found = Evaluation(task.rows, summary, datamodule.simulated)
+    name = f"{name}_simulated" if found.simulated else name
+    split = EVERYONE if part == "all" else datamodule.splits.kind
     if trainer.is_global_zero:
-        evaluation.write(task.rows, summary, run.evaluation, name, datamodule.simulated)
-    kind = EVERYONE if part == "all" else datamodule.splits.kind
-    metrics = task.reported
-    return Evaluation(name, kind, task.rows, summary, datamodule.simulated, metrics)
+        write(found.rows, summary, run.evaluation, name, found.simulated, split)
+    return Result(name, split, task.reported, found)
 
 
 def set_processor(config: Config) -> None:
@@ -429,12 +300,3 @@ def pick_device(accelerator: str) -> torch.device:
     if accelerator == "gpu":
         raise ConfigError("device=gpu: no CUDA device is visible; use device=cpu")
     return torch.device("cpu")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Lightning's advice that does not apply here (loaders without workers, and so on)."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)")
-        yield

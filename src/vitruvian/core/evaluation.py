@@ -79,7 +79,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `read` finds on disk: rows, their summary, and whether the data are simulated."""
+    """An evaluation: its rows, their summary, and whether the data are simulated."""
 
     rows: list[Row]
     summary: Summary
@@ -251,13 +251,18 @@ def _statistic(column: Floats, low: float, high: float) -> Statistic:
 
 
 def write(
-    rows: Sequence[Mapping[str, Any]], summary: Summary, directory: Path, name: str, simulated: bool
+    rows: Sequence[Mapping[str, Any]],
+    summary: Summary,
+    directory: Path,
+    name: str,
+    simulated: bool,
+    split: str = "",
 ) -> tuple[Path, Path]:
     """Write `<name>.csv` (one line per row) and `<name>.json` (the summary) into `directory`.
 
     Floats are written with as many digits as bring them back exactly. Both files say where the data
-    come from: the column and the key `data` hold `simulated` or `real`. NaN is `nan` in the table
-    and null in the JSON.
+    come from: the column and the key `data` hold `simulated` or `real`. The summary also says by
+    which `split` the subjects were divided. NaN is `nan` in the table and null in the JSON.
 
     Returns:
         The two paths.
@@ -276,7 +281,8 @@ def write(
             strings = [row.get(key, "") for key in keys]
             numbers = [repr(row[key]) if key in row else "" for key in metrics]
             writer.writerow([*strings, _ORIGIN[simulated], *numbers])
-    write_json(outline, {_DATA: _ORIGIN[simulated], "keys": keys} | _as_json(summary))
+    origin = {_DATA: _ORIGIN[simulated], "split": split, "keys": keys}
+    write_json(outline, origin | _as_json(summary))
     return table, outline
 
 

@@ -41,8 +41,8 @@ def environment() -> dict[str, Any]:
 def record_start(path: Path) -> None:
     """Write `environment.json`; a continued run keeps the entries of its earlier starts."""
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))["starts"]
-    except (OSError, ValueError, KeyError):
+        earlier = list(json.loads(path.read_text(encoding="utf-8"))["starts"])
+    except (OSError, ValueError, KeyError, TypeError):
         earlier = []
     write_json(path, {"starts": [*earlier, environment()]})
 

@@ -10,6 +10,7 @@ validation that was due is run. Lightning's own restart logic is therefore never
 from __future__ import annotations
 
 import json
+import math
 import random
 from typing import Any
 
@@ -69,6 +70,10 @@ class ExactResume(Callback):
         """Gather every rank's state; called on all ranks just before a checkpoint is written."""
         mine = {"random": random_state(), "loss": task.epoch_loss.state()}
         self._gathered = all_gather(mine)
+
+    def losses_are_finite(self) -> bool:
+        """Whether every rank's loss was a number, as gathered last: all ranks answer alike."""
+        return all(math.isfinite(rank["loss"]["sum"]) for rank in self._gathered)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: State

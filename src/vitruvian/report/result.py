@@ -7,17 +7,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vitruvian.core.engine import Evaluation
+from vitruvian.core.engine import Result
 from vitruvian.report.consistency import check_rows
 from vitruvian.report.table import show
 
 
-def show_result(result: Evaluation, run: Path) -> None:
+def show_result(result: Result, run: Path) -> None:
     """Print the table of an evaluation and the path of the run."""
     console = Console()
-    shown = [name for name in result.metrics if name in result.summary.metrics]
-    console.print(Text(f"{result.name} ({result.kind})", style="bold"), soft_wrap=True)
-    show(result.summary, result.simulated, shown, console=console)
-    for finding in check_rows(result.rows):
+    found = result.evaluation
+    shown = [name for name in result.metrics if name in found.summary.metrics]
+    console.print(Text(f"{result.name} ({result.split})", style="bold"), soft_wrap=True)
+    show(found.summary, found.simulated, shown, console=console)
+    for finding in check_rows(found.rows):
         console.print(Text(f"impossible: {finding}", style="red"), soft_wrap=True)
     console.print(Text(f"run: {run}"), soft_wrap=True)

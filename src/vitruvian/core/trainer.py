@@ -1,0 +1,168 @@
+"""The trainer of a run: what the config asks for, under the rules of the house."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from vitruvian.core.build import build
+from vitruvian.core.checkpoint import Checkpoints, PlainCheckpointIO
+from vitruvian.core.config import Config
+from vitruvian.core.ddp import RunDDP, is_first_process
+from vitruvian.core.errors import ConfigError
+from vitruvian.core.files import write_json
+from vitruvian.core.history import History
+from vitruvian.core.resume import ExactResume
+from vitruvian.core.rundir import RunDirectory
+from vitruvian.core.signals import StopRequest
+
+# Lightning's own ways of shortening an epoch would break the exact resume; ours are data keys.
+FIXED_TRAINER_KEYS = {
+    "val_check_interval": "validation ends an epoch; shorten it with datamodule.samples_per_epoch",
+    "limit_train_batches": "shorten an epoch with datamodule.samples_per_epoch",
+    "overfit_batches": "use split=resubstitution and datamodule.samples_per_epoch",
+    "fast_dev_run": "use debug=step",
+    "reload_dataloaders_every_n_epochs": "the loader already follows the epoch",
+}
+
+
+def build_trainer(
+    run: RunDirectory, config: Config, stop: StopRequest
+) -> tuple[pl.Trainer, ExactResume]:
+    """Build the trainer with the run's callbacks and loggers."""
+    check_trainer(config["trainer"])
+    history, loggers = build_loggers(run, config)
+    resume = ExactResume(history)
+    callbacks = build_callbacks(run, config, resume, stop)
+    node = {key: value for key, value in config["trainer"].items() if key != "strategy"}
+    given = {"strategy": build_strategy(run, config), "callbacks": callbacks, "logger": loggers}
+    with quiet(), _device_mistakes("trainer.accelerator"):
+        trainer = build(node, "trainer", **given, **_house_rules(run))
+    if trainer.world_size > 1 and not isinstance(trainer.strategy, RunDDP):
+        # Lightning would start the other ranks on this command line: another run for each
+        raise ConfigError("trainer.devices: more than one needs trainer=ddp; choose that first")
+    return trainer, resume
+
+
+def build_callbacks(
+    run: RunDirectory, config: Config, resume: ExactResume, stop: StopRequest
+) -> list[Callback]:
+    """The callbacks chosen, between the two that every run has.
+
+    Checkpoints come first among the chosen ones: they see the weights before others change them
+    for a validation, and after those have been judged.
+    """
+    chosen = [
+        build(node, f"callbacks.{role}") for role, node in config["callbacks"].items() if node
+    ]
+    for callback in chosen:
+        if isinstance(callback, Checkpoints):
+            callback.attach(run.checkpoints, resume, stop)
+    chosen.sort(key=lambda callback: not isinstance(callback, Checkpoints))
+    return [_Graceful(stop), *chosen, resume]
+
+
+def build_strategy(run: RunDirectory, config: Config) -> Any:
+    """The strategy; one of several processes is told which run they share."""
+    strategy = build(config["trainer"].get("strategy", "auto"), "trainer.strategy")
+    if isinstance(strategy, RunDDP):
+        strategy.on_run(run.path)
+    return strategy
+
+
+@contextmanager
+def _device_mistakes(key: str) -> Iterator[None]:
+    """Lightning asks the machine for what `key` wants: a GPU that is not there, for one."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        first = str(error).splitlines()[0].rstrip(".!")
+        place = "trainer.devices" if "devices" in first or "You requested" in first else key
+        raise ConfigError(f"{place}: {first}; try the processor (cpu)") from error
+
+
+def build_loggers(run: RunDirectory, config: Config) -> tuple[History, list[Any]]:
+    """The CSV history, which every run has, and the other loggers chosen."""
+    loggers = [build(node, f"logger.{role}") for role, node in config["logger"].items() if node]
+    history = next((item for item in loggers if isinstance(item, History)), None)
+    if history is None:
+        raise ConfigError("logger: the CSV history is part of every run; keep logger.csv")
+    history.open(run.path)
+    if is_first_process():
+        write_json(
+            run.tracker_file,
+            {role: str(node["_target_"]) for role, node in config["logger"].items() if node},
+        )
+    return history, loggers
+
+
+def _house_rules(run: RunDirectory) -> dict[str, Any]:
+    """What every trainer has in common."""
+    return {
+        "default_root_dir": str(run.path),
+        "enable_checkpointing": False,  # ours, see core/checkpoint.py
+        "enable_model_summary": False,
+        "enable_progress_bar": False,  # ours, see core/progress.py
+        "use_distributed_sampler": False,  # ours, see core/sampling.py
+        "num_sanity_val_steps": 0,  # the first validation must not use up random numbers
+        "plugins": [PlainCheckpointIO()],
+    }
+
+
+def check_trainer(node: Config) -> None:
+    """Refuse trainer keys that would break the exact resume, and say what to use."""
+    neutral = {None, 1.0, 0}
+    for key, advice in FIXED_TRAINER_KEYS.items():
+        if node.get(key) not in neutral:
+            raise ConfigError(f"trainer.{key}: cannot be changed here; {advice}")
+    if all(node.get(key) in (None, -1) for key in ("max_epochs", "max_steps")):
+        raise ConfigError("trainer.max_epochs: training needs an end; give it or trainer.max_steps")
+
+
+def single_device_trainer(run: RunDirectory, config: Config, accelerator: str) -> pl.Trainer:
+    """A trainer for evaluation: one device, no logging."""
+    with quiet(), _device_mistakes("device"):
+        return pl.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            precision=config["trainer"].get("precision"),
+            logger=False,
+            callbacks=[build(n, "") for n in [config["callbacks"].get("progress")] if n],
+            **_house_rules(run),
+        )
+
+
+class _Graceful(Callback):
+    """Lightning installs its own signal handlers at the start of fit; ours are put back."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self._stop = stop
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop.install()
+        self._stop.graceful = True
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop.install()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop.graceful = False
+
+    def on_exception(self, *_: Any) -> None:
+        self._stop.graceful = False
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Lightning's advice that does not apply here (loaders without workers, and so on)."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)")
+        yield

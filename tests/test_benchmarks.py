@@ -1,0 +1,67 @@
+"""The benchmarks run, at a minuscule size; how fast they are is not tested."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.__main__ import BENCHMARKS
+from tests.benchmarks.harness import TINY, Ratio, Row, side_by_side, table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulated scans are written once for all."""
+    return tmp_path_factory.mktemp("benchmarks")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n == "startup" else ()) for n in BENCHMARKS],
+)
+def test_ratios_are_finite_and_positive(name: str, folder: Path) -> None:
+    rows = list(BENCHMARKS[name](TINY, folder))
+    assert rows
+    for row in rows:
+        assert row.what.startswith(f"{name}: ")
+        assert all(math.isfinite(ratio) and ratio > 0 for ratio in row.ratio.pairs)
+
+
+def test_both_sides_are_timed_in_turns() -> None:
+    calls: list[str] = []
+
+    def work(name: str, units: int) -> int:
+        calls.append(name)
+        time.sleep(0.001)
+        return units
+
+    ratio = side_by_side(lambda: work("a", 1000), lambda: work("b", 1), 4)
+    assert calls == ["a", "b", "a", "b", "b", "a", "a", "b", "b", "a"]
+    assert len(ratio.pairs) == 4
+    assert ratio.range[0] > 1, "seconds are counted per unit of work"
+
+
+@pytest.mark.parametrize(
+    ("unit", "cells"),
+    [
+        ("slices/s", ("x", "400 slices/s", "100 slices/s", "**4.00** (2.00 to 10)")),
+        ("ms", ("x", "2.50 ms", "10 ms", "**4.00** (2.00 to 10)")),
+    ],
+)
+def test_a_row_shows_medians_and_the_range(unit: str, cells: tuple[str, ...]) -> None:
+    ratio = Ratio((0.005, 0.0025, 0.001), (0.01, 0.01, 0.01))
+    assert Row("x", ratio, unit).cells() == cells  # type: ignore[arg-type]
+
+
+def test_the_columns_of_the_table_are_aligned() -> None:
+    rows = [
+        Row("short", Ratio((1.0,), (2.0,)), "s"),
+        Row("a long one", Ratio((9.0,), (1.0,)), "ms"),
+    ]
+    head, rule, *lines = table(rows).splitlines()
+    assert len(lines) == 2
+    assert {len(line) for line in (rule, *lines)} == {len(head)}
+    assert [part[-1] for part in rule.strip("|").split("|")] == ["-", ":", ":", ":"]
