@@ -1,6 +1,6 @@
 """How fast the house is, as ratios to what a user would otherwise take.
 
-    python -m tests.benchmarks                  # all of them, about ten minutes on two cores
+    python -m tests.benchmarks                  # all of them, a quarter of an hour on two cores
     python -m tests.benchmarks loader startup   # some
     python -m tests.benchmarks --quick          # fewer repetitions
 

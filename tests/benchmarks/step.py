@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks.harness import Row, Scale, Work, side_by_side
+from tests.benchmarks.harness import Row, Scale, Work, one_thread, side_by_side
 from vitruvian.liver.augment import FlipRotate
 from vitruvian.liver.inference import Inference
 from vitruvian.liver.losses import CEDice, DeepSupervised
@@ -18,7 +18,15 @@ from vitruvian.liver.segmenter import LiverSegmenter
 
 
 def run(scale: Scale, folder: Path) -> Iterator[Row]:
-    """All against the same step in eager float32 and PyTorch's default memory order (NCHW)."""
+    """All against the same step in eager float32 and PyTorch's default memory order (NCHW).
+
+    One torch thread: with more, a busy machine changes the time of a step tenfold.
+    """
+    with one_thread():
+        yield from _rows(scale)
+
+
+def _rows(scale: Scale) -> Iterator[Row]:
     plain = _step(scale)
     ours = {
         "channels_last": {"channels_last": True},

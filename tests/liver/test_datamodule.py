@@ -220,6 +220,8 @@ def test_no_good_case_is_an_error(root: Path, mode: Any) -> None:
     ("arguments", "message"),
     [
         ({"patch": (32,)}, "datamodule.patch"),
+        ({"foreground": 2.0}, "datamodule.foreground: a share from 0 to 1, not 2.0"),
+        ({"min_liver_fraction": -0.1}, "datamodule.min_liver_fraction: a share"),
         ({"classes": 3, "tumour_labels": []}, "datamodule.tumour_labels"),
         ({"liver_labels": [1], "tumour_labels": [2]}, "not among liver_labels"),
     ],

@@ -120,6 +120,9 @@ class LiverCT(DataModule):
                 "datamodule.tumour_labels: classes=3 needs the numbers that mean tumour; use "
                 "classes=2 where the masks have none"
             )
+        for name, share in (("foreground", foreground), ("min_liver_fraction", min_liver_fraction)):
+            if not 0 <= share <= 1:
+                raise ConfigError(f"datamodule.{name}: a share from 0 to 1, not {share}")
         self.root = Path(root) if root is not None else None
         self._simulator, self._cache = simulator, Path(cache_dir)
         self._find = partial(
