@@ -56,7 +56,7 @@ def slice_files(stored: Sequence[Record], folder: Path) -> list[dict[str, str]]:
     """Every slice with enough liver as a pair of `.npy` files, as one prepares 2-D data by hand."""
     folder.mkdir(parents=True, exist_ok=True)
     return [
-        _slice_file(record, z, folder)
+        _slice_file(record, int(z), folder)
         for record in stored
         for z in np.flatnonzero((record.read("label") > 0).mean(axis=(1, 2)) >= LIVER_SHARE)
     ]

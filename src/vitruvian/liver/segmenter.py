@@ -39,7 +39,8 @@ class HUWindow(nn.Module):
     def forward(self, hu: Tensor) -> Tensor:
         """Float image in [0, 1] of the same shape."""
         low, high = self.limits
-        return ((hu.to(low.dtype) - low) / (high - low)).clamp_(0, 1)
+        image = hu.to(low.dtype, copy=True)  # then in place: a batch on a CPU is page faults
+        return image.sub_(low).div_(high - low).clamp_(0, 1)
 
 
 class LiverSegmenter(Task):
