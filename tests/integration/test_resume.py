@@ -18,7 +18,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "plain": (),
     "workers": ("datamodule.workers=2",),
     "accumulate": ("trainer.accumulate_grad_batches=2", "callbacks.checkpoints.every_n_steps=1"),
-    "dropout with ema and plateau": ("callbacks=ema", "scheduler=plateau", "model.net.eas_dropout=0.5"),
+    "dropout with ema and plateau": (
+        "callbacks=ema",
+        "scheduler=plateau",
+        "model.net.eas_dropout=0.5",
+    ),
     "early stopping": ("callbacks=early_stopping", "callbacks.early_stopping.patience=1"),
     "validation every second epoch": ("trainer.check_val_every_n_epoch=2",),
     "steps end it": ("trainer.max_epochs=-1", "trainer.max_steps=12"),

@@ -24,8 +24,9 @@ DEVICES = ("auto", "cpu", "gpu")
 def exit_with(action: Callable[[], int | None]) -> None:
     """Run a verb and leave the process with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    # Threads that spin while they wait make a step twenty times slower where others use the cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # GNU OpenMP's threads spin for long while they wait: on a busy node a step takes ten times as
+    # long. A short spin costs nothing where the cores are free (docs/benchmarks.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         code = action() or 0
     except UserError as error:
