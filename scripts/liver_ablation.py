@@ -19,7 +19,7 @@ import torch
 
 from vitruvian.core.config import Config
 from vitruvian.core.cost import macs, parameters, step_seconds
-from vitruvian.core.engine import build_task
+from vitruvian.core.engine import build_task, set_processor
 from vitruvian.core.files import write_text
 from vitruvian.core.rundir import RunDirectory
 
@@ -61,6 +61,7 @@ def batches(config: Config) -> list[dict[str, torch.Tensor]]:
 def row(name: str, run: RunDirectory) -> str:
     """One line of the table."""
     config = run.config
+    set_processor(config)
     task = build_task(config)
     shape = (1, config["datamodule"]["context"], *config["datamodule"]["patch"])
     model = result(run)

@@ -245,8 +245,11 @@ def test_run_of_another_configuration(run: Path, shell: Shell) -> None:
     place = f"datamodule.cache_dir={cache}"
     arguments = (*SMALL, "run=run", "datamodule.root=/nowhere", place)
     assert_told(shell("train", *arguments), "nowhere: no such folder")  # the same one goes on
-    outcome = shell("train", *arguments, "optimizer.lr=0.5")
-    assert_told(outcome, "optimizer.lr is 0.001 there, 0.5 here")
+    assert_told(shell("train", *arguments, "optimizer.lr=0.5"), "nowhere")  # nothing is lost yet
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"something to lose")
+    outcome = shell("train", *arguments, "optimizer.lr=0.001")
+    assert_told(outcome, "optimizer.lr is 0.5 there, 0.001 here")
     assert str(run) in outcome.err
 
 

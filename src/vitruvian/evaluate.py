@@ -28,7 +28,8 @@ Evaluate a trained run: each case's metrics and, beside them, the trivial baseli
   checkpoint  best | last | PATH                                  (best)
   split       test | val | train | all (every case found)         (test)
   device      auto | cpu | gpu                                    (auto)
-  name        name of the result files in evaluation/             (the split)
+  name        name of the result files in evaluation/             (the split, _overridden
+                                                                   with another configuration)
 
 Any dotted key overrides the run's frozen configuration, for instance
   vitruvian-evaluate run=DIR split=all name=my_cases datamodule.root=/data/my_cases
@@ -50,7 +51,14 @@ def evaluate() -> int:
     choose(keys, "device", DEVICES)
 
     from vitruvian.core.config import checked
-    from vitruvian.core.rundir import RunDirectory, chosen_checkpoint, locate_run
+    from vitruvian.core.rundir import (
+        FAILED,
+        INTERRUPTED,
+        RUNNING,
+        RunDirectory,
+        chosen_checkpoint,
+        locate_run,
+    )
 
     run, named = locate_run(required_path(keys, "run", "evaluate"))
     checkpoint = named or chosen_checkpoint(run, str(keys["checkpoint"]))
@@ -62,15 +70,19 @@ def evaluate() -> int:
     splits = engine.splits_of(run, checkpoint)
     if keys["split"] == "test":
         keys["split"] = engine.held_out(splits)
-    name = result_name(keys, checkpoint)
+    if run.status in (RUNNING, INTERRUPTED, FAILED):
+        print(f"note: this run is not complete: {run.status}")
+    name = result_name(keys, checkpoint, bool(changes))
     place = run if run.exists else RunDirectory(Path.cwd())  # a checkpoint that stands alone
     result = engine.evaluate(place, config, checkpoint, splits, keys["split"], keys["device"], name)
     show_result(result, place.path)
     return 0
 
 
-def result_name(keys: dict[str, str], checkpoint: Path) -> str:
+def result_name(keys: dict[str, str], checkpoint: Path, overridden: bool = False) -> str:
     """Result files are named after the split, and the checkpoint unless it is the best one.
+
+    An evaluation with another configuration never takes the place of the run's own.
 
     Raises:
         ConfigError: the user's own name is no file name.
@@ -80,7 +92,7 @@ def result_name(keys: dict[str, str], checkpoint: Path) -> str:
             raise ConfigError(f"name: {keys['name']!r} is no file name; leave out the folders")
         return keys["name"]
     suffix = "" if checkpoint.name == "best.ckpt" else f"_{checkpoint.stem}"
-    return f"{keys['split']}{suffix}"
+    return f"{keys['split']}{suffix}{'_overridden' if overridden else ''}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitruvian.core.cli import exit_with, parse_overrides
-from vitruvian.core.errors import ConfigError
+from vitruvian.core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,11 +38,19 @@ def train() -> int:
 
 
 def run_to_continue(arguments: list[str]) -> Path | None:
-    """The run directory, if the command line is `run=DIR` alone and DIR holds a run."""
+    """The run directory, if the command line is `run=DIR` alone.
+
+    Raises:
+        RunError: there is no run in DIR.
+    """
     if len(arguments) != 1 or not arguments[0].startswith("run="):
         return None
     path = Path(str(parse_overrides(arguments)["run"])).expanduser()
-    return path if (path / "config.yaml").is_file() else None
+    if not (path / "config.yaml").is_file():
+        raise RunError(
+            f"run={path}: no run to continue here; to start one, say what as well: experiment=..."
+        )
+    return path
 
 
 def _run_path(composed: DictConfig) -> Path:
@@ -61,6 +69,8 @@ def _freeze(composed: DictConfig) -> Config:
 
 def _sweep_job(composed: DictConfig, overrides: list[str], directory: Path) -> None:
     config = _freeze(composed)
+    if composed.run:
+        raise ConfigError("run: each job of a sweep has its own directory; set hydra.sweep.dir")
     if config["trainer"].get("devices") not in (1, "1", "auto"):
         raise ConfigError(
             "trainer.devices: a sweep (--multirun) trains each job on one device for now; "
@@ -75,11 +85,14 @@ def _sweep_job(composed: DictConfig, overrides: list[str], directory: Path) -> N
 
 def _train_in(path: Path, config: Config | None, overrides: list[str]) -> int:
     from vitruvian.core.config import checked
-    from vitruvian.core.rundir import RunDirectory
+    from vitruvian.core.rundir import COMPLETE, RunDirectory
 
     run = RunDirectory(path)
     if config is not None:
         run.claim(config, overrides)
+    if run.status == COMPLETE:
+        print(f"complete already; its figures are in {run.evaluation}")
+        return 0
     frozen = checked(run.config)  # it may have been edited, or come from another version
 
     from vitruvian.core import engine

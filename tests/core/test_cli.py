@@ -161,7 +161,7 @@ def fail(error: Exception) -> Callable[[], int]:
         (lambda: None, 0, ""),
         (lambda: 0, 0, ""),
         (lambda: 143, 143, ""),
-        (stop, 130, ""),
+        (stop, 130, "stopped\n"),
         (fail(ConfigError("a: wrong\nb: wrong")), 2, "error: a: wrong\nerror: b: wrong\n"),
         (fail(DataError("case 3")), 2, "error: case 3\n"),
         (fail(RunError("no run")), 2, "error: no run\n"),

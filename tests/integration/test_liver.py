@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -79,10 +80,10 @@ def rows(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def results(run: Path, name: str) -> list[bytes]:
-    return [
-        (run / "evaluation" / f"{name}_simulated.{end}").read_bytes() for end in ("csv", "json")
-    ]
+def results(run: Path, name: str) -> tuple[bytes, dict[str, Any]]:
+    stem = run / "evaluation" / f"{name}_simulated"
+    summary = json.loads(stem.with_suffix(".json").read_text())
+    return stem.with_suffix(".csv").read_bytes(), summary | {"changed": None}
 
 
 # --- evaluate ------------------------------------------------------------------------------------
@@ -94,7 +95,9 @@ def test_a_moved_run_gives_the_numbers_of_training(run: Path, tmp_path: Path, ve
     shutil.copytree(run, moved)
     assert verb("evaluate", f"run={moved}", "name=again", "datamodule.cache_dir=cache") == 0
     assert results(moved, "again") == results(run, "test")
-    assert verb("evaluate", f"run={moved}", "split=val", "datamodule.cache_dir=cache") == 0
+    assert (
+        verb("evaluate", f"run={moved}", "split=val", "name=val", "datamodule.cache_dir=cache") == 0
+    )
     (logged,) = (d for row in rows(run / "metrics.csv") if (d := row["val/liver_dice"]))
     found = [
         row
@@ -107,6 +110,42 @@ def test_a_moved_run_gives_the_numbers_of_training(run: Path, tmp_path: Path, ve
 def test_a_checkpoint_of_the_run_gives_them_too(run: Path, verb: Verb) -> None:
     assert verb("evaluate", f"run={run / 'checkpoints' / 'best.ckpt'}", "name=bare") == 0
     assert results(run, "bare") == results(run, "test")
+
+
+def test_another_configuration_never_replaces_the_runs_own_figures(run: Path, verb: Verb) -> None:
+    before = results(run, "test")
+    assert verb("evaluate", f"run={run}", "model.inference.mirror=true") == 0
+    assert results(run, "test") == before
+    found = json.loads((run / "evaluation" / "test_overridden_simulated.json").read_text())
+    assert found["changed"] == ["model.inference.mirror is False there, True here"]
+
+
+def test_another_window_is_refused(
+    run: Path, scans: Path, verb: Verb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = (f"run={run}", f"input={scans}", "model.window=[0,100]")
+    assert verb("predict", *keys) == 2
+    assert "model.window: the weights were trained with [-200.0, 250.0]" in capsys.readouterr().err
+
+
+def test_other_data_need_split_all(
+    run: Path, tmp_path: Path, verb: Verb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = SimulatedCohort(cases=2, size=32, slices=(8, 10)).write(tmp_path / "few")
+    assert verb("evaluate", f"run={run}", f"datamodule.root={few}") == 2
+    assert "evaluate other data with split=all" in capsys.readouterr().err
+    assert verb("evaluate", f"run={run}", f"datamodule.root={few}", "split=all") == 0
+    found = rows(run / "evaluation" / "all_overridden_simulated.csv")
+    assert {row["case"] for row in found} == {"0", "1"}
+
+
+def test_global_dice_stands_beside_the_mean(run: Path) -> None:
+    found = rows(run / "evaluation" / "test_simulated.csv")
+    model = [row for row in found if row["predictor"] == "model"]
+    counts = [[float(row[key]) for key in ("tp", "fp", "fn")] for row in model]
+    tp, fp, fn = np.sum(counts, axis=0)
+    pooled = json.loads((run / "evaluation" / "test_simulated.json").read_text())["pooled"]
+    assert pooled["model"]["global_dice"] == pytest.approx(2 * tp / (2 * tp + fp + fn))
 
 
 def test_a_checkpoint_alone_gives_them_too(run: Path, tmp_path: Path, verb: Verb) -> None:

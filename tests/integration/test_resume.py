@@ -23,6 +23,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "scheduler=plateau",
         "model.net.eas_dropout=0.5",
     ),
+    "plateau every second epoch": ("scheduler=plateau", "trainer.check_val_every_n_epoch=2"),
     "early stopping": ("callbacks=early_stopping", "callbacks.early_stopping.patience=1"),
     "validation every second epoch": ("trainer.check_val_every_n_epoch=2",),
     "steps end it": ("trainer.max_epochs=-1", "trainer.max_steps=12"),
@@ -152,6 +153,13 @@ def test_signal_saves_and_says_so(
     assert f"run={run}" in log_of(run)
     assert train(run) == 0, log_of(run)
     assert_alike(run, reference["plain"])
+
+
+def test_signal_stops_a_run_without_checkpoints(tmp_path: Path, cache: str) -> None:
+    run = tmp_path / "run"
+    kill = Kill("on_train_batch_end", 2, signal.SIGTERM)
+    assert train(run, (*SMALL, cache, "callbacks.checkpoints=null"), kill) == 128 + signal.SIGTERM
+    assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
 
 
 def test_finished_run_is_left_alone(tmp_path: Path, cache: str) -> None:

@@ -60,9 +60,10 @@ def test_the_window(hu: int, image: float, dtype: torch.dtype) -> None:
 
 
 def test_the_window_travels_in_the_checkpoint() -> None:
-    other = threshold_task(window=(0.0, 1.0))
-    other.load_state_dict(threshold_task(window=(-100.0, 300.0)).state_dict())
-    assert other.window.limits.tolist() == [-100.0, 300.0]
+    trained = threshold_task(window=(-100.0, 300.0)).state_dict()
+    assert trained["window.limits"].tolist() == [-100.0, 300.0]
+    with pytest.raises(ConfigError, match=r"trained with \[-100.0, 300.0\], not \[0.0, 1.0\]"):
+        threshold_task(window=(0.0, 1.0)).load_state_dict(trained)
 
 
 class Loss(nn.Module):

@@ -33,6 +33,7 @@ def exit_with(action: Callable[[], int | None]) -> None:
         show(error)
         code = USER_MISTAKE
     except KeyboardInterrupt:  # training has its own way to stop, see core/signals.py
+        print("stopped", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away: `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

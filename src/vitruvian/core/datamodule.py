@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 
+from vitruvian.core.errors import DataError
 from vitruvian.core.sampling import TrainBatches, shard_cases
 from vitruvian.core.splits import Splits
 
@@ -82,7 +83,18 @@ class DataModule(pl.LightningDataModule):
         return self._splits
 
     def use(self, splits: Splits) -> None:
-        """Take the splits that the run directory holds."""
+        """Take the splits that the run directory holds.
+
+        Raises:
+            DataError: subjects of the splits are not among the data.
+        """
+        absent = [s for s in (*splits.train, *splits.val, *splits.test) if s not in self.subjects]
+        if absent:
+            listed = ", ".join(absent[:8]) + (" ..." if len(absent) > 8 else "")
+            raise DataError(
+                f"{len(absent)} subjects of the run's splits are not among the data: {listed}; put "
+                "them back, or evaluate other data with split=all"
+            )
         self._splits = splits
 
     def part(self, name: Part) -> list[str]:

@@ -19,6 +19,8 @@ from torch import nn
 
 T = TypeVar("T")
 
+PATIENCE_S = 60.0  # how long the other ranks may take to end
+
 RANK_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
@@ -98,7 +100,10 @@ def leave(strategy: Any) -> None:
         dist.destroy_process_group()
     children = getattr(strategy.launcher, "procs", [])
     for child in children:
-        child.wait(timeout=60)
+        try:
+            child.wait(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:  # it waits for a rank that has failed
+            child.kill()
     if children:
         for name in RANK_VARIABLES:
             os.environ.pop(name, None)

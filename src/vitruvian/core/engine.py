@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ import torch
 from vitruvian.core import provenance
 from vitruvian.core.build import build
 from vitruvian.core.checkpoint import load_checkpoint
-from vitruvian.core.config import Config
+from vitruvian.core.config import Config, differences
 from vitruvian.core.datamodule import DataModule, Part
 from vitruvian.core.ddp import is_first_process, leave
 from vitruvian.core.errors import ConfigError, RunError
-from vitruvian.core.evaluation import Evaluation, summarise, write
+from vitruvian.core.evaluation import Evaluation, by_predictor, summarise, write
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.core.signals import Interrupted, StopRequest
@@ -41,12 +42,14 @@ class Result:
         split: how the subjects were divided, such as "5-fold, fold 0".
         metrics: the ones to show.
         evaluation: rows, statistics, and whether the data are simulated.
+        pooled: per predictor, the figures of all cases taken as one.
     """
 
     name: str
     split: str
     metrics: tuple[str, ...]
     evaluation: Evaluation
+    pooled: dict[str, dict[str, float]]
 
 
 # -- the verbs' work ------------------------------------------------------------------------------
@@ -131,13 +134,16 @@ def evaluate(
     name: str | None = None,
 ) -> Result:
     """Evaluate a checkpoint on one part of the data, on one device; `run` takes the results."""
+    set_processor(config)
     datamodule = build_datamodule(config)
     task = build_task(config, datamodule)
     _load_weights(task, checkpoint)
     trainer = single_device_trainer(run, config, accelerator)
     datamodule.prepare()
-    datamodule.use(splits)
-    return _evaluate(trainer, task, datamodule, part, run, config, name or part)
+    if part != "all":
+        datamodule.use(splits)
+    changed = tuple(differences(config, config_of(run, checkpoint)))
+    return _evaluate(trainer, task, datamodule, part, run, config, name or part, changed)
 
 
 def predict(
@@ -148,10 +154,13 @@ def predict(
     accelerator: str = "auto",
 ) -> Iterator[Path]:
     """Predict a file or a folder with a checkpoint alone; yields the files as they are written."""
+    set_processor(config)
     task = build_task(config)
     _load_weights(task, checkpoint)
-    task.eval().to(pick_device(accelerator))
-    return task.predict_path(source, target, provenance.of_prediction(config, checkpoint))
+    arithmetic = single_device_trainer(RunDirectory(target), config, accelerator).precision_plugin
+    arithmetic.convert_module(task.eval().to(pick_device(accelerator)))
+    with arithmetic.forward_context():
+        yield from task.predict_path(source, target, provenance.of_prediction(config, checkpoint))
 
 
 def config_of(run: RunDirectory, checkpoint: Path) -> Config:
@@ -264,6 +273,7 @@ def _evaluate(
     run: RunDirectory,
     config: Config,
     name: str,
+    changed: tuple[str, ...] = (),
 ) -> Result:
     datamodule.evaluated = part
     with quiet():
@@ -272,15 +282,18 @@ def _evaluate(
     found = Evaluation(task.rows, summary, datamodule.simulated)
     name = f"{name}_simulated" if found.simulated else name
     split = EVERYONE if part == "all" else datamodule.splits.kind
+    pooled = {who: task.pooled(rows) for who, rows in by_predictor(found.rows).items()}
+    notes = {"split": split, "pooled": pooled, "changed": list(changed)}
     if trainer.is_global_zero:
-        write(found.rows, summary, run.evaluation, name, found.simulated, split)
-    return Result(name, split, task.reported, found)
+        write(found.rows, summary, run.evaluation, name, found.simulated, notes)
+    return Result(name, split, task.reported, found, pooled)
 
 
 def set_processor(config: Config) -> None:
     """Threads and matrix precision of this process."""
     torch.set_float32_matmul_precision(config["matmul_precision"])
     if config["threads"] is not None:
+        os.environ["OMP_NUM_THREADS"] = str(config["threads"])  # Lightning's DDP asks for it
         torch.set_num_threads(config["threads"])
 
 

@@ -101,6 +101,14 @@ def merge(parts: Iterable[Sequence[Mapping[str, Any]]]) -> list[Row]:
     return sorted(unique.values(), key=_order)
 
 
+def by_predictor(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows of each predictor, in the order of their first one."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(str(row["predictor"]), []).append(row)
+    return groups
+
+
 def checked(row: Mapping[str, Any]) -> Row:
     """Return the row with plain strings and floats.
 
@@ -256,13 +264,13 @@ def write(
     directory: Path,
     name: str,
     simulated: bool,
-    split: str = "",
+    notes: Mapping[str, Any] | None = None,
 ) -> tuple[Path, Path]:
     """Write `<name>.csv` (one line per row) and `<name>.json` (the summary) into `directory`.
 
     Floats are written with as many digits as bring them back exactly. Both files say where the data
-    come from: the column and the key `data` hold `simulated` or `real`. The summary also says by
-    which `split` the subjects were divided. NaN is `nan` in the table and null in the JSON.
+    come from: the column and the key `data` hold `simulated` or `real`. NaN is `nan` in the table
+    and null in the JSON, which also holds `notes`, plain data such as the kind of split.
 
     Returns:
         The two paths.
@@ -281,7 +289,7 @@ def write(
             strings = [row.get(key, "") for key in keys]
             numbers = [repr(row[key]) if key in row else "" for key in metrics]
             writer.writerow([*strings, _ORIGIN[simulated], *numbers])
-    origin = {_DATA: _ORIGIN[simulated], "split": split, "keys": keys}
+    origin = {_DATA: _ORIGIN[simulated], **(notes or {}), "keys": keys}
     write_json(outline, origin | _as_json(summary))
     return table, outline
 

@@ -49,6 +49,11 @@ def _settle(temporary: Path, path: Path) -> None:
         os.fsync(stream.fileno())
     temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private; colleagues read run directories
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too
+    finally:
+        os.close(folder)
 
 
 def _umask() -> int:

@@ -8,6 +8,7 @@ same file, byte for byte, as one that was never interrupted.
 from __future__ import annotations
 
 import csv
+import os
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,6 +75,13 @@ class History(Logger):
         except OSError as error:
             raise unwritable(self.path, error) from error
         self.rows += 1
+
+    @rank_zero_only
+    def flush(self) -> None:
+        """Bring the rows to the disk: a checkpoint that counts them is about to be written."""
+        if self.rows:
+            with self.path.open("rb") as stream:
+                os.fsync(stream.fileno())
 
     def read(self) -> list[dict[str, str]]:
         """The rows kept so far, as text.

@@ -70,6 +70,7 @@ class ExactResume(Callback):
         """Gather every rank's state; called on all ranks just before a checkpoint is written."""
         mine = {"random": random_state(), "loss": task.epoch_loss.state()}
         self._gathered = all_gather(mine)
+        self.history.flush()
 
     def losses_are_finite(self) -> bool:
         """Whether every rank's loss was a number, as gathered last: all ranks answer alike."""

@@ -73,12 +73,18 @@ class RunDirectory:
         Raises:
             RunError: the directory holds another configuration, or cannot be written.
         """
-        if self.exists:
+        if self.exists and self.begun:
             self._refuse_other(config)
             return
         self._make()
+        self.splits_file.unlink(missing_ok=True)
         write_text(self.overrides_file, "".join(f"{line}\n" for line in overrides))
         write_text(self.config_file, dump_yaml(config))
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to lose: not after a failure before the first checkpoint."""
+        return self.status != FAILED or self.last.exists()
 
     def _make(self) -> None:
         try:
@@ -130,7 +136,14 @@ class RunDirectory:
                 raise RunError(
                     f"{self.path} is in use: another process is training in it"
                 ) from error
+            self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Remove what a killed process was writing; nobody else writes here while we hold it."""
+        for folder in (self.path, self.checkpoints, self.evaluation):
+            for leftover in folder.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
 
 
 def dump_yaml(config: Config) -> str:

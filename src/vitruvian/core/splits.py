@@ -119,7 +119,10 @@ class KFold:
         parts = _deal(units, [len(set(subjects)) / self.folds] * self.folds)
         test, val = self.fold, (self.fold + 1) % self.folds
         train = [s for i, part in enumerate(parts) if i not in (test, val) for s in part]
-        return _splits((train, parts[val], parts[test]), f"{self.folds}-fold, fold {self.fold}")
+        kind = f"{self.folds}-fold, fold {self.fold}"
+        if self.together and not set(subjects) & {s for group in self.together for s in group}:
+            kind += ", none of those kept together is there"
+        return _splits((train, parts[val], parts[test]), kind)
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,10 @@ class Task(pl.LightningModule):
     def headline(self, rows: Sequence[Row]) -> dict[str, float]:
         """The scalars that a validation logs, from all cases' rows."""
 
+    def pooled(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Figures of all cases taken as one, of one predictor's rows; none by default."""
+        return {}
+
     @abstractmethod
     def predict_path(
         self, source: Path, target: Path, provenance: dict[str, Any]
@@ -175,9 +179,11 @@ class Task(pl.LightningModule):
         monitor = self.frozen_config.get("monitor", {}).get("metric")
         with _refused_values("scheduler"):
             scheduler = self._scheduler(optimizer, **horizon)
+        waits = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
         return {
             "scheduler": scheduler,
             "interval": "step" if horizon else "epoch",
+            "frequency": (self.trainer.check_val_every_n_epoch or 1) if waits else 1,
             "monitor": monitor,
         }
 

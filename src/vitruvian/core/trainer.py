@@ -66,7 +66,8 @@ def build_callbacks(
         if isinstance(callback, Checkpoints):
             callback.attach(run.checkpoints, resume, stop)
     chosen.sort(key=lambda callback: not isinstance(callback, Checkpoints))
-    return [_Graceful(stop), *chosen, resume]
+    saved = any(isinstance(callback, Checkpoints) for callback in chosen)
+    return [_Graceful(stop, saved), *chosen, resume]
 
 
 def build_strategy(run: RunDirectory, config: Config) -> Any:
@@ -140,14 +141,17 @@ def single_device_trainer(run: RunDirectory, config: Config, accelerator: str) -
 
 
 class _Graceful(Callback):
-    """Lightning installs its own signal handlers at the start of fit; ours are put back."""
+    """Lightning installs its own signal handlers at the start of fit; ours are put back.
 
-    def __init__(self, stop: StopRequest) -> None:
-        self._stop = stop
+    A stop waits for the next checkpoint only where the run keeps any.
+    """
+
+    def __init__(self, stop: StopRequest, saved: bool) -> None:
+        self._stop, self._saved = stop, saved
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop.install()
-        self._stop.graceful = True
+        self._stop.graceful = self._saved
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop.install()

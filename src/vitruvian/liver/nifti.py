@@ -124,6 +124,9 @@ def open_nifti(path: Path) -> NiftiFile:
         grid = Grid(shape, image.affine)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+    unit = image.header.get_xyzt_units()[0]
+    if unit not in ("mm", "unknown"):
+        raise DataError(f"{path}: lengths are in {unit}s; rewrite the header in millimetres")
     notes = tuple(_notes(image, grid))
     return NiftiFile(path, grid, dtype, proxy.offset, float(proxy.slope), float(proxy.inter), notes)
 

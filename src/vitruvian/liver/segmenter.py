@@ -36,6 +36,16 @@ class HUWindow(nn.Module):
             raise ValueError(f"window must be [low, high] with low < high, not [{low}, {high}]")
         self.register_buffer("limits", torch.tensor([float(low), float(high)]))
 
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        """Refuse weights of another window: they would see other grey values."""
+        trained = state_dict.get(f"{prefix}limits", self.limits)
+        require(
+            torch.equal(trained.to(self.limits), self.limits),
+            f"model.window: the weights were trained with {trained.tolist()}, "
+            f"not {self.limits.tolist()}",
+        )
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def forward(self, hu: Tensor) -> Tensor:
         """Float image in [0, 1] of the same shape."""
         low, high = self.limits
@@ -229,6 +239,10 @@ class LiverSegmenter(Task):
         if self.classes == 3:
             figures["tumour_dice"] = float(np.nanmean([row["tumour_dice"] for row in rows]))
         return figures
+
+    def pooled(self, rows: Sequence[Row]) -> dict[str, float]:
+        """The challenge's second score: Dice of all cases taken as one large volume."""
+        return {"global_dice": global_dice(row for row in rows if "tp" in row)}
 
     # -- prediction ---------------------------------------------------------------------------
 

@@ -19,6 +19,18 @@ def show_result(result: Result, run: Path) -> None:
     shown = [name for name in result.metrics if name in found.summary.metrics]
     console.print(Text(f"{result.name} ({result.split})", style="bold"), soft_wrap=True)
     show(found.summary, found.simulated, shown, console=console)
+    for line in pooled_lines(result):
+        console.print(Text(line), soft_wrap=True)
     for finding in check_rows(found.rows):
         console.print(Text(f"impossible: {finding}", style="red"), soft_wrap=True)
     console.print(Text(f"run: {run}"), soft_wrap=True)
+
+
+def pooled_lines(result: Result) -> list[str]:
+    """Each pooled figure on a line of its own, predictor by predictor."""
+    names = {name: None for figures in result.pooled.values() for name in figures}
+    return [
+        f"{name}, all cases as one: "
+        + ", ".join(f"{who} {f[name]:.4f}" for who, f in result.pooled.items() if name in f)
+        for name in names
+    ]
