@@ -246,7 +246,7 @@ def test_run_of_another_configuration(run: Path, shell: Shell) -> None:
     arguments = (*SMALL, "run=run", "datamodule.root=/nowhere", place)
     assert_told(shell("train", *arguments), "nowhere: no such folder")  # the same one goes on
     assert_told(shell("train", *arguments, "optimizer.lr=0.5"), "nowhere")  # nothing is lost yet
-    (run / "checkpoints").mkdir()
+    (run / "checkpoints").mkdir(exist_ok=True)
     (run / "checkpoints" / "last.ckpt").write_bytes(b"something to lose")
     outcome = shell("train", *arguments, "optimizer.lr=0.001")
     assert_told(outcome, "optimizer.lr is 0.5 there, 0.001 here")
