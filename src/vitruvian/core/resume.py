@@ -126,14 +126,15 @@ def batches_per_epoch(trainer: pl.Trainer) -> int:
 def _run_due_validation(trainer: pl.Trainer) -> None:
     """Run the validation before which the run was cut, as the end of the epoch would have."""
     loop = trainer.fit_loop.epoch_loop
-    loop.batch_progress.is_last_batch = True  # the epoch has no batches left
     if loop._should_check_val_epoch():
         loop._batches_that_stepped -= 1  # a validation is logged at the step that it follows
         trainer.validating = True
         loop.val_loop.run()
         trainer.training = True
         loop._batches_that_stepped += 1
-    loop.update_lr_schedulers("step", update_plateau_schedulers=True)
+    # An epoch without a batch left does not step the schedulers that wait for a validation.
+    for interval in ("step", "epoch"):
+        loop.update_lr_schedulers(interval, update_plateau_schedulers=True)
 
 
 def clean_start(fit_loop: State, epoch: int, global_step: int) -> None:

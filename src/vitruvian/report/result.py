@@ -27,10 +27,11 @@ def show_result(result: Result, run: Path) -> None:
 
 
 def pooled_lines(result: Result) -> list[str]:
-    """Each pooled figure on a line of its own, predictor by predictor."""
-    names = {name: None for figures in result.pooled.values() for name in figures}
+    """Each pooled figure on a line of its own, the model before the baselines."""
+    ranked = sorted(result.pooled.items(), key=lambda item: item[0].startswith("baseline"))
+    names = dict.fromkeys(name for _, figures in ranked for name in figures)
     return [
         f"{name}, all cases as one: "
-        + ", ".join(f"{who} {f[name]:.4f}" for who, f in result.pooled.items() if name in f)
+        + ", ".join(f"{who} {figures[name]:.4f}" for who, figures in ranked if name in figures)
         for name in names
     ]
