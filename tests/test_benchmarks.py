@@ -53,7 +53,7 @@ def test_both_sides_are_timed_in_turns() -> None:
 )
 def test_a_row_shows_medians_and_the_range(unit: str, cells: tuple[str, ...]) -> None:
     ratio = Ratio((0.005, 0.0025, 0.001), (0.01, 0.01, 0.01))
-    assert Row("x", ratio, unit).cells() == cells  # type: ignore[arg-type]
+    assert Row("x", ratio, unit).cells() == cells
 
 
 def test_the_columns_of_the_table_are_aligned() -> None:

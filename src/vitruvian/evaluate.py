@@ -51,14 +51,7 @@ def evaluate() -> int:
     choose(keys, "device", DEVICES)
 
     from vitruvian.core.config import checked
-    from vitruvian.core.rundir import (
-        FAILED,
-        INTERRUPTED,
-        RUNNING,
-        RunDirectory,
-        chosen_checkpoint,
-        locate_run,
-    )
+    from vitruvian.core.rundir import COMPLETE, RunDirectory, chosen_checkpoint, locate_run
 
     run, named = locate_run(required_path(keys, "run", "evaluate"))
     checkpoint = named or chosen_checkpoint(run, str(keys["checkpoint"]))
@@ -70,7 +63,7 @@ def evaluate() -> int:
     splits = engine.splits_of(run, checkpoint)
     if keys["split"] == "test":
         keys["split"] = engine.held_out(splits)
-    if run.status in (RUNNING, INTERRUPTED, FAILED):
+    if run.status not in (None, COMPLETE):
         print(f"note: this run is not complete: {run.status}")
     name = result_name(keys, checkpoint, bool(changes))
     place = run if run.exists else RunDirectory(Path.cwd())  # a checkpoint that stands alone

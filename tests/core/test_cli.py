@@ -123,7 +123,7 @@ def test_wants_help(arguments: list[str], wanted: bool) -> None:
 def test_override_changes_a_copy() -> None:
     changed = cli.override(CONFIG, {"model.net.width": 4, "model.loss": {"a": 1}})
     assert changed["model"] == {"net": {"width": 4, "rates": [1, 2]}, "loss": {"a": 1}}
-    assert CONFIG["model"]["net"]["width"] == 8  # type: ignore[index]
+    assert CONFIG["model"]["net"]["width"] == 8
 
 
 @pytest.mark.parametrize(

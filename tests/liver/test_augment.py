@@ -229,7 +229,7 @@ def test_transforms_in_a_row_draw_independently() -> None:
     [
         (lambda: FlipRotate(1.5), r"flip_probability must be from 0 to 1, not 1\.5"),
         (lambda: FlipRotate(-0.1), r"flip_probability must be from 0 to 1, not -0\.1"),
-        (lambda: FlipRotate(rotate="any"), 'rotate must be "discrete" or "none", not \'any\''),  # type: ignore[arg-type]
+        (lambda: FlipRotate(rotate="any"), 'rotate must be "discrete" or "none", not \'any\''),
         (lambda: Rotate(-1), "max_degrees must be from 0 to 180, not -1"),
         (lambda: Rotate(181), "max_degrees must be from 0 to 180, not 181"),
         (lambda: Rotate()(*batch(SHAPES[0], torch.int16)), "image must be of floating point"),

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -144,7 +145,7 @@ def _mistyped(error: ValidationError) -> str:
     """A value of the typed root, such as `seed`, that is of another type."""
     hints = get_type_hints(error.object_type) if error.object_type else {}
     hint = hints.get(str(error.key))
-    kind = get_args(hint)[0] if get_origin(hint) is Union else hint  # Optional[str]
+    kind = get_args(hint)[0] if get_origin(hint) is UnionType else hint  # str | None
     expected = _WORDS.get(kind, f"keys below it ({error.full_key}.KEY=...)") if kind else ""
     if not expected:
         return f"{error.full_key}: {str(error).splitlines()[0]}"

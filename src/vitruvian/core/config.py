@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Dict, Optional  # noqa: UP035 - OmegaConf 2.3 reads these spellings
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
@@ -41,22 +41,22 @@ class Root:
     """The root of every training config; each field is a key or a config group."""
 
     name: str = "run"
-    run: Optional[str] = None  # noqa: UP045 - OmegaConf 2.3
+    run: str | None = None
     output_dir: str = "outputs"
     seed: int = 0
-    threads: Optional[int] = None  # noqa: UP045
+    threads: int | None = None
     matmul_precision: str = "highest"
     monitor: Monitor = field(default_factory=Monitor)
-    datamodule: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    split: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    model: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    loss: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    optimizer: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    scheduler: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    augment: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    trainer: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    callbacks: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    logger: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
+    datamodule: dict[str, Any] = field(default_factory=dict)
+    split: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+    augment: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
 
 
 ROOT_KEYS = tuple(f.name for f in fields(Root))

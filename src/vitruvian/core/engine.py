@@ -157,8 +157,9 @@ def predict(
     set_processor(config)
     task = build_task(config)
     _load_weights(task, checkpoint)
-    arithmetic = single_device_trainer(RunDirectory(target), config, accelerator).precision_plugin
-    arithmetic.convert_module(task.eval().to(pick_device(accelerator)))
+    trainer = single_device_trainer(RunDirectory(target), config, accelerator)
+    arithmetic = trainer.precision_plugin
+    arithmetic.convert_module(task.eval().to(trainer.strategy.root_device))
     with arithmetic.forward_context():
         yield from task.predict_path(source, target, provenance.of_prediction(config, checkpoint))
 
@@ -302,14 +303,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - third-party code may draw from it
     torch.manual_seed(seed)
-
-
-def pick_device(accelerator: str) -> torch.device:
-    """`auto`, `cpu` or `gpu` as a torch device."""
-    if accelerator not in ("auto", "cpu", "gpu"):
-        raise ConfigError(f"device={accelerator}: choose auto, cpu or gpu")
-    if accelerator != "cpu" and torch.cuda.is_available():
-        return torch.device("cuda")
-    if accelerator == "gpu":
-        raise ConfigError("device=gpu: no CUDA device is visible; use device=cpu")
-    return torch.device("cpu")
