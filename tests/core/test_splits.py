@@ -258,3 +258,37 @@ def test_import_is_cheap(name: str) -> None:
     code += "print(sorted({'torch', 'monai', 'pytorch_lightning'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.strip() == "[]"
+
+
+# -- strata ---------------------------------------------------------------------------------------
+
+PEOPLE = [f"p{i}" for i in range(150)]
+FLAGS = {person: "red" if i % 5 == 0 else "green" for i, person in enumerate(PEOPLE)}  # 30 of 150
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("split", [KFold, Ratio], ids=["kfold", "ratio"])
+def test_strata_are_spread_evenly(split: type[KFold] | type[Ratio], seed: int) -> None:
+    splits = split(seed=seed).assign(PEOPLE, FLAGS)
+    for side in (splits.train, splits.val, splits.test):
+        red = sum(FLAGS[person] == "red" for person in side)
+        assert abs(red - len(side) / 5) <= 1
+    assert counts(splits) == counts(split(seed=seed).assign(PEOPLE))
+    assert splits.kind.endswith(", stratified")
+
+
+def test_every_fold_gets_its_share_of_a_rare_stratum() -> None:
+    rare = {person: "red" if i < 7 else "green" for i, person in enumerate(PEOPLE)}
+    shares = [
+        sum(rare[person] == "red" for person in KFold(fold=fold).assign(PEOPLE, rare).test)
+        for fold in range(5)
+    ]
+    assert sorted(shares) == [1, 1, 1, 2, 2]
+    sizes = [len(KFold(fold=fold).assign(PEOPLE, rare).test) for fold in range(5)]
+    assert sizes == [30] * 5
+
+
+@pytest.mark.parametrize("split", [KFold(stratify=False), Ratio(stratify=False)])
+def test_strata_can_be_left_aside(split: KFold | Ratio) -> None:
+    assert split.assign(PEOPLE, FLAGS) == split.assign(PEOPLE)
+    assert "stratified" not in split.assign(PEOPLE, FLAGS).kind

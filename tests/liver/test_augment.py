@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from vitruvian.core.sampling import uniform
-from vitruvian.liver.augment import Augment, FlipRotate, NoAugment, Rotate, _by_masks, _by_views
+from vitruvian.liver.augment import Augment, FlipRotate, Rotate, _by_masks, _by_views
 
 SHAPES = [(16, 1, 12, 12), (16, 3, 12, 12), (16, 1, 4, 12, 12), (16, 1, 8, 12), (16, 1, 4, 8, 12)]
 TRANSFORMS = [
-    NoAugment(),
     FlipRotate(),
     FlipRotate(1.0, "none"),
     Rotate(45),
@@ -105,7 +104,6 @@ def test_all_eight_symmetries_occur_equally_often() -> None:
     [
         (FlipRotate(0.0, "none"), lambda x: x),
         (FlipRotate(1.0, "none"), lambda x: x.flip(-1, -2)),
-        (NoAugment(), lambda x: x),
         (Augment([]), lambda x: x),
     ],
 )

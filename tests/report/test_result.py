@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import math
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from vitruvian.core.engine import Result
+from vitruvian.core.engine import Result, View
 from vitruvian.core.evaluation import Evaluation, Row, summarise
-from vitruvian.report.result import pooled_lines, show_result
+from vitruvian.report.pooled import cell, figure_names, show_pooled
+from vitruvian.report.result import show_result
 
 
-def result(rows: list[Row], simulated: bool = True) -> Result:
+def view(rows: list[Row], simulated: bool = True) -> View:
     pooled = {"baseline: empty mask": {"global_dice": 0.0}, "model": {"global_dice": 0.91234}}
-    found = Evaluation(rows, summarise(rows), simulated)
-    return Result("test", "5-fold, fold 0", ("dice", "absent"), found, pooled)
+    return View(Evaluation(rows, summarise(rows), simulated), pooled)
+
+
+def result(rows: list[Row], simulated: bool = True, **views: View) -> Result:
+    return Result("test", "5-fold, fold 0", ("dice", "absent"), view(rows, simulated), views)
 
 
 ROWS: list[Row] = [
@@ -24,10 +31,13 @@ ROWS: list[Row] = [
 ]
 
 
-def test_pooled_figures_stand_model_first() -> None:
-    assert pooled_lines(result(ROWS)) == [
-        "global_dice, all cases as one: model 0.9123, baseline: empty mask 0.0000"
-    ]
+def test_pooled_figures_stand_model_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    show_result(result(ROWS), tmp_path)
+    said = capsys.readouterr().out
+    assert "global_dice        0.9123                 0.0000" in said
+    assert said.index("all cases as one   model") < said.rindex("baseline: empty mask")
 
 
 def test_split_data_and_run_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -38,7 +48,43 @@ def test_split_data_and_run_are_named(capsys: pytest.CaptureFixture[str], tmp_pa
     assert said.endswith(f"run: {tmp_path}\n")
 
 
+def test_views_follow_under_their_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    show_result(result(ROWS, by_person=view(ROWS[:1])), tmp_path)
+    assert "test, by person (5-fold, fold 0)\n" in capsys.readouterr().out
+
+
 def test_impossible_figures_are_flagged(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rows = [{**row, "voe": 0.95} for row in ROWS]
     show_result(result(rows, simulated=False), tmp_path)
     assert "impossible:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ({"auc": 0.5}, "0.5000"),
+        ({"auc": 0.5, "auc_low": 0.25, "auc_high": 0.75}, "0.5000 [0.250, 0.750]"),
+        ({"auc": 0.5, "auc_low": math.nan, "auc_high": math.nan}, "0.5000"),
+        ({"auc": math.nan}, "-"),
+        ({}, "-"),
+        ({"auc": 12.0}, "12"),
+        ({"auc": 1.0}, "1.0000"),
+    ],
+)
+def test_a_cell(figures: dict[str, float], expected: str) -> None:
+    assert cell(figures, "auc") == expected
+
+
+def test_ends_of_intervals_are_no_figures() -> None:
+    assert figure_names(
+        {"model": {"auc": 1.0, "auc_low": 0.9, "auc_high": 1.0, "bone_low": 2.0}}
+    ) == [
+        "auc",
+        "bone_low",
+    ]
+
+
+def test_nothing_is_shown_for_nothing() -> None:
+    console = Console(file=io.StringIO())
+    show_pooled({"model": {}}, console)
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]

@@ -101,6 +101,19 @@ def freeze(composed: DictConfig) -> Config:
     return checked(_resolve(composed))
 
 
+def freeze_tool(composed: DictConfig) -> Config:
+    """Resolve and check a config that describes one object, of a verb that trains nothing.
+
+    Raises:
+        ConfigError: as `freeze`.
+    """
+    config = _resolve(composed)
+    found = [*problems(config, "", {})]
+    if found:
+        raise ConfigError("\n".join(found))
+    return dict(absolute_paths(config, Path.cwd()))
+
+
 def checked(config: Config) -> Config:
     """Check a plain config, fill in root keys that it lacks, make relative paths absolute.
 

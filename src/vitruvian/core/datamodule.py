@@ -66,6 +66,16 @@ class DataModule(pl.LightningDataModule):
     def simulated(self) -> bool:
         """Whether any of the data comes from a simulator."""
 
+    @property
+    def strata(self) -> dict[str, str]:
+        """The class of each subject that a split should spread evenly; empty: there are none."""
+        return {}
+
+    @property
+    def leaky(self) -> str:
+        """Why figures on these data flatter, such as one person on several sides; else empty."""
+        return ""
+
     @abstractmethod
     def train_batches(self) -> TrainBatches:
         """Training batches that can start anywhere in an epoch."""

@@ -6,7 +6,8 @@ import logging
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from vitruvian.core.config import Config, differences
 from vitruvian.core.datamodule import DataModule, Part
 from vitruvian.core.ddp import is_first_process, leave
 from vitruvian.core.errors import ConfigError, RunError
-from vitruvian.core.evaluation import Evaluation, by_predictor, summarise, write
+from vitruvian.core.evaluation import Evaluation, Row, by_predictor, summarise, write
+from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.core.signals import Interrupted, StopRequest
@@ -34,6 +36,19 @@ EVERYONE = "every case found, also those trained on"
 
 
 @dataclass(frozen=True)
+class View:
+    """One table of an evaluation.
+
+    Attributes:
+        evaluation: rows, statistics, and whether the data are simulated.
+        pooled: per predictor, the figures of all cases taken as one.
+    """
+
+    evaluation: Evaluation
+    pooled: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
 class Result:
     """One evaluated part of the data.
 
@@ -41,15 +56,15 @@ class Result:
         name: of the result files.
         split: how the subjects were divided, such as "5-fold, fold 0".
         metrics: the ones to show.
-        evaluation: rows, statistics, and whether the data are simulated.
-        pooled: per predictor, the figures of all cases taken as one.
+        cases: the table of all cases.
+        views: further tables of the same cases, such as one per person.
     """
 
     name: str
     split: str
     metrics: tuple[str, ...]
-    evaluation: Evaluation
-    pooled: dict[str, dict[str, float]]
+    cases: View
+    views: dict[str, View]
 
 
 # -- the verbs' work ------------------------------------------------------------------------------
@@ -154,14 +169,31 @@ def predict(
     accelerator: str = "auto",
 ) -> Iterator[Path]:
     """Predict a file or a folder with a checkpoint alone; yields the files as they are written."""
+    with _ready(config, checkpoint, RunDirectory(target), accelerator) as task:
+        yield from task.predict_path(source, target, provenance.of_prediction(config, checkpoint))
+
+
+def live(
+    config: Config, checkpoint: Path, options: LiveOptions, accelerator: str = "auto"
+) -> LiveOutcome:
+    """Predict a stream while it runs, with a checkpoint alone."""
+    with _ready(config, checkpoint, RunDirectory(Path.cwd()), accelerator) as task:
+        return task.live(options, provenance.of_prediction(config, checkpoint))
+
+
+@contextmanager
+def _ready(
+    config: Config, checkpoint: Path, place: RunDirectory, accelerator: str
+) -> Iterator[Task]:
+    """The task with its weights, on its device, in its precision."""
     set_processor(config)
     task = build_task(config)
     _load_weights(task, checkpoint)
-    trainer = single_device_trainer(RunDirectory(target), config, accelerator)
+    trainer = single_device_trainer(place, config, accelerator)
     arithmetic = trainer.precision_plugin
     arithmetic.convert_module(task.eval().to(trainer.strategy.root_device))
     with arithmetic.forward_context():
-        yield from task.predict_path(source, target, provenance.of_prediction(config, checkpoint))
+        yield task
 
 
 def config_of(run: RunDirectory, checkpoint: Path) -> Config:
@@ -205,7 +237,10 @@ def settle_splits(run: RunDirectory, config: Config, datamodule: DataModule) -> 
     if run.splits_file.is_file():
         splits = Splits.read(run.splits_file)
     else:
-        splits = build(config["split"], "split").assign(datamodule.subjects)
+        split = build(config["split"], "split")
+        splits = split.assign(datamodule.subjects, datamodule.strata)
+        if datamodule.leaky:
+            splits = replace(splits, kind=f"{splits.kind}, LEAKY: {datamodule.leaky}")
         if is_first_process():
             splits.write(run.splits_file)
     datamodule.use(splits)
@@ -279,15 +314,22 @@ def _evaluate(
     datamodule.evaluated = part
     with quiet():
         trainer.test(task, datamodule=datamodule, verbose=False)
-    summary = summarise(task.rows, seed=config["seed"])
-    found = Evaluation(task.rows, summary, datamodule.simulated)
-    name = f"{name}_simulated" if found.simulated else name
+    name += ("_leaky" if datamodule.leaky else "") + ("_simulated" if datamodule.simulated else "")
     split = EVERYONE if part == "all" else datamodule.splits.kind
-    pooled = {who: task.pooled(rows) for who, rows in by_predictor(found.rows).items()}
-    notes = {"split": split, "pooled": pooled, "changed": list(changed)}
+    tables = {"": task.rows, **task.views(task.rows)}
+    views = {which: _view(task, rows, datamodule, config) for which, rows in tables.items()}
     if trainer.is_global_zero:
-        write(found.rows, summary, run.evaluation, name, found.simulated, notes)
-    return Result(name, split, task.reported, found, pooled)
+        for which, view in views.items():
+            notes = {"split": split, "pooled": view.pooled, "changed": list(changed)}
+            found, file = view.evaluation, f"{name}_{which}" if which else name
+            write(found.rows, found.summary, run.evaluation, file, found.simulated, notes)
+    cases = views.pop("")
+    return Result(name, split, task.reported, cases, views)
+
+
+def _view(task: Task, rows: list[Row], datamodule: DataModule, config: Config) -> View:
+    found = Evaluation(rows, summarise(rows, seed=config["seed"]), datamodule.simulated)
+    return View(found, {who: task.pooled(group) for who, group in by_predictor(rows).items()})
 
 
 def set_processor(config: Config) -> None:

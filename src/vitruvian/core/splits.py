@@ -1,8 +1,8 @@
 """Which subjects train, validate and test; no subject is on two sides.
 
-A split object is given the subjects and answers with `Splits`. The answer depends on the set of
-subjects, not on their order. The random order is a hash of (seed, name), so that it is the same on
-every machine and with every version of every library.
+A split object is given the subjects, and perhaps the stratum of each, and answers with `Splits`.
+The answer depends on the set of subjects, not on their order. The random order is a hash of
+(seed, name), so that it is the same on every machine and with every version of every library.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SIDES = ("train", "val", "test")
 RESUBSTITUTION = "resubstitution"
 
 Groups = Sequence[Sequence[str]]
+Strata = Mapping[str, str]  # from a subject to the class that should be as frequent on every side
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,14 @@ class KFold:
         fold: which part tests, from 0.
         seed: of the division into folds; keep it to have each subject tested exactly once.
         together: groups of subjects that must not be parted; names that are absent are ignored.
+        stratify: divide each stratum of the data evenly, where the data have strata.
     """
 
     folds: int = 5
     fold: int = 0
     seed: int = 0
     together: Groups | None = None
+    stratify: bool = True
 
     def __post_init__(self) -> None:
         if self.folds < 3:
@@ -107,7 +110,7 @@ class KFold:
         if not 0 <= self.fold < self.folds:
             raise ConfigError(f"fold={self.fold}: choose a number from 0 to {self.folds - 1}")
 
-    def assign(self, subjects: Sequence[str]) -> Splits:
+    def assign(self, subjects: Sequence[str], strata: Strata | None = None) -> Splits:
         """Divide `subjects`.
 
         Raises:
@@ -116,10 +119,11 @@ class KFold:
         units = _units(subjects, self.together, self.seed)
         if len(units) < self.folds:
             raise DataError(_too_few(subjects, units, f"{self.folds} folds"))
-        parts = _deal(units, [len(set(subjects)) / self.folds] * self.folds)
+        strata = strata if self.stratify else None
+        parts = _deal(units, [len(set(subjects)) / self.folds] * self.folds, strata)
         test, val = self.fold, (self.fold + 1) % self.folds
         train = [s for i, part in enumerate(parts) if i not in (test, val) for s in part]
-        kind = f"{self.folds}-fold, fold {self.fold}"
+        kind = f"{self.folds}-fold, fold {self.fold}{', stratified' if strata else ''}"
         if self.together and not set(subjects) & {s for group in self.together for s in group}:
             kind += ", none of those kept together is there"
         return _splits((train, parts[val], parts[test]), kind)
@@ -135,6 +139,7 @@ class Ratio:
         test: share to test on. The three add up to 1.
         seed: of the division.
         together: groups of subjects that must not be parted; names that are absent are ignored.
+        stratify: divide each stratum of the data evenly, where the data have strata.
     """
 
     train: float = 0.8
@@ -142,6 +147,7 @@ class Ratio:
     test: float = 0.0
     seed: int = 0
     together: Groups | None = None
+    stratify: bool = True
 
     def __post_init__(self) -> None:
         shares = self._shares
@@ -150,7 +156,7 @@ class Ratio:
         if self.train == 0:
             raise ConfigError("train=0: give a share to train on")
 
-    def assign(self, subjects: Sequence[str]) -> Splits:
+    def assign(self, subjects: Sequence[str], strata: Strata | None = None) -> Splits:
         """Divide `subjects`; every share above 0 gets at least one of them.
 
         Raises:
@@ -160,8 +166,10 @@ class Ratio:
         if len(units) < sum(share > 0 for share in self._shares):
             raise DataError(_too_few(subjects, units, self._text))
         wanted = _counts(len(set(subjects)), self._shares)
-        parts = _deal(units, [float(count) for count in wanted])
-        return _splits(parts, f"ratio {self.train:g}:{self.val:g}:{self.test:g}")
+        strata = strata if self.stratify else None
+        parts = _deal(units, [float(count) for count in wanted], strata)
+        kind = f"ratio {self.train:g}:{self.val:g}:{self.test:g}{', stratified' if strata else ''}"
+        return _splits(parts, kind)
 
     @property
     def _shares(self) -> tuple[float, float, float]:
@@ -184,7 +192,7 @@ class FixedSplit:
 
     file: Path
 
-    def assign(self, subjects: Sequence[str]) -> Splits:
+    def assign(self, subjects: Sequence[str], strata: Strata | None = None) -> Splits:
         """Take the sides from the file and check them against `subjects`.
 
         Raises:
@@ -205,7 +213,7 @@ class FixedSplit:
 class Resubstitution:
     """All subjects train, validate and test: to see whether a model can overfit, nothing more."""
 
-    def assign(self, subjects: Sequence[str]) -> Splits:
+    def assign(self, subjects: Sequence[str], strata: Strata | None = None) -> Splits:
         """Put `subjects` on every side."""
         return _splits([set(subjects)] * len(SIDES), RESUBSTITUTION)
 
@@ -237,17 +245,33 @@ def _shuffled(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()
 
 
-def _deal(units: Sequence[Sequence[str]], wanted: Sequence[float]) -> list[list[str]]:
+def _deal(
+    units: Sequence[Sequence[str]], wanted: Sequence[float], strata: Strata | None = None
+) -> list[list[str]]:
     """Deal units, the largest first, each to the part that lacks most of what it wants.
 
-    A part that wants something and has nothing comes first once there are just enough units left.
+    With strata a part wants its share of each of them, so they are dealt one after the other; a
+    unit belongs to the stratum of its first subject. A part that wants something and has nothing
+    comes first once there are just enough units left.
     """
+    stratum = {unit[0]: (strata or {}).get(unit[0], "") for unit in units}
+    sizes = Counter(name for unit in units for name in [stratum[unit[0]]] * len(unit))
     parts: list[list[str]] = [[] for _ in wanted]
+    dealt: Counter[tuple[int, str]] = Counter()
     largest_first = sorted(units, key=len, reverse=True)  # stable: keeps the random order
-    for left, unit in zip(range(len(units), 0, -1), largest_first, strict=True):
+    in_turn = sorted(largest_first, key=lambda unit: stratum[unit[0]])
+    for left, unit in zip(range(len(units), 0, -1), in_turn, strict=True):
+        name = stratum[unit[0]]
         empty = [i for i, part in enumerate(parts) if wanted[i] and not part]
         among = empty if left <= len(empty) else range(len(parts))
-        parts[max(among, key=lambda i: wanted[i] - len(parts[i]))].extend(unit)
+
+        def lacks(i: int, name: str = name) -> tuple[float, float]:
+            share = wanted[i] * sizes[name] / sum(wanted)
+            return round(share - dealt[i, name], 9), wanted[i] - len(parts[i])
+
+        chosen = max(among, key=lacks)
+        parts[chosen].extend(unit)
+        dealt[chosen, name] += len(unit)
     return parts
 
 

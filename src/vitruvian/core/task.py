@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vitruvian.core.ddp import all_gather, distributed, same_buffers
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row, merge
+from vitruvian.core.live import LiveOptions, LiveOutcome
 
 CONFIG_KEY = "vitruvian_config"
 SIMULATED_KEY = "trained_on_simulated"
@@ -125,6 +126,18 @@ class Task(pl.LightningModule):
     def pooled(self, rows: Sequence[Row]) -> dict[str, float]:
         """Figures of all cases taken as one, of one predictor's rows; none by default."""
         return {}
+
+    def views(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
+        """Further tables of the same rows, by name, such as one per person; none by default."""
+        return {}
+
+    def live(self, options: LiveOptions, provenance: dict[str, Any]) -> LiveOutcome:
+        """Predict a stream while it runs, and say how it ended.
+
+        Raises:
+            ConfigError: the study has no live mode.
+        """
+        raise ConfigError(f"model: {type(self).__name__} has no live mode")
 
     @abstractmethod
     def predict_path(

@@ -32,14 +32,6 @@ _FLIPS = (None, 0, 1, -1)  # OpenCV's code for none, vertical, horizontal and bo
 _SAME_SIZE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.float64}
 
 
-class NoAugment(nn.Module):
-    """Leaves the batch as it is."""
-
-    def forward(self, image: Tensor, label: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return image and label unchanged."""
-        return image, label
-
-
 class Augment(nn.Module):
     """One transform after the other, each with randomness of its own.
 

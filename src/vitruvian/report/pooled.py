@@ -1,0 +1,50 @@
+"""Figures of all cases taken as one, such as an AUC: a line per figure, a column per predictor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Pooled = Mapping[str, Mapping[str, float]]
+
+ENDS = ("_low", "_high")  # of a figure's 95 % interval
+
+
+def show_pooled(pooled: Pooled, console: Console) -> None:
+    """Print the figures; nothing where there are none."""
+    names = figure_names(pooled)
+    if not names:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("all cases as one", no_wrap=True)
+    for predictor in pooled:
+        table.add_column(Text(predictor), justify="right")
+    for name in names:
+        table.add_row(Text(name), *(Text(cell(figures, name)) for figures in pooled.values()))
+    console.print(table)
+
+
+def figure_names(pooled: Pooled) -> list[str]:
+    """Names of the figures in order of appearance; ends of intervals belong to their figure."""
+    every = dict.fromkeys(name for figures in pooled.values() for name in figures)
+    return [name for name in every if not _is_end(name, every)]
+
+
+def _is_end(name: str, every: Iterable[str]) -> bool:
+    return name.endswith(ENDS) and name.rpartition("_")[0] in every
+
+
+def cell(figures: Mapping[str, float], name: str) -> str:
+    """A figure with its 95 % interval, where it has one; a dash where it is not defined."""
+    value = figures.get(name, math.nan)
+    if math.isnan(value):
+        return "-"
+    low, high = (figures.get(name + end, math.nan) for end in ENDS)
+    interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+    whole = float(value).is_integer() and abs(value) > 1
+    return f"{value:.0f}" if whole else f"{value:.4f}{interval}"
