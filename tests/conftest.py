@@ -33,6 +33,17 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def pose_models(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of BlazePose's model files, also for the code under test; absent: skipped."""
+    given = os.environ.get("VITRUVIAN_POSE_MODELS")
+    folder = Path(given) if given else ROOT.parent / "shared" / "models"
+    if not folder.is_dir():
+        pytest.skip(f"no pose models at {folder}; set VITRUVIAN_POSE_MODELS")
+    monkeypatch.setenv("VITRUVIAN_POSE_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Shell:
     """Calls a verb as from a shell: `shell("train", "seed=1")`."""
     return Shell(monkeypatch, capfd)

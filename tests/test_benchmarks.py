@@ -18,11 +18,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("benchmarks")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow if n == "startup" else ()) for n in BENCHMARKS],
-)
-def test_ratios_are_finite_and_positive(name: str, folder: Path) -> None:
+MARKS = {"startup": [pytest.mark.slow], "pose": [pytest.mark.slow, pytest.mark.real_data]}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=MARKS.get(n, [])) for n in BENCHMARKS])
+def test_ratios_are_finite_and_positive(
+    name: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    if name == "pose":
+        request.getfixturevalue("real_data")
+        request.getfixturevalue("pose_models")
     rows = list(BENCHMARKS[name](TINY, folder))
     assert rows
     for row in rows:

@@ -9,9 +9,7 @@ from vitruvian.core.cli import (
     DEVICES,
     choose,
     exit_with,
-    override,
     parse_overrides,
-    required_path,
     take_keys,
     wants_help,
 )
@@ -50,16 +48,15 @@ def evaluate() -> int:
     choose(keys, "split", PARTS)
     choose(keys, "device", DEVICES)
 
-    from vitruvian.core.config import checked
-    from vitruvian.core.rundir import COMPLETE, RunDirectory, chosen_checkpoint, locate_run
+    from vitruvian.core.rundir import COMPLETE, RunDirectory
+    from vitruvian.core.trained import trained
 
-    run, named = locate_run(required_path(keys, "run", "evaluate"))
-    checkpoint = named or chosen_checkpoint(run, str(keys["checkpoint"]))
+    found = trained(keys, changes, "evaluate")
+    run, checkpoint, config = found.run, found.checkpoint, found.config
 
     from vitruvian.core import engine
     from vitruvian.report.result import show_result
 
-    config = checked(override(engine.config_of(run, checkpoint), changes))
     splits = engine.splits_of(run, checkpoint)
     if keys["split"] == "test":
         keys["split"] = engine.held_out(splits)

@@ -9,7 +9,6 @@ from vitruvian.core.cli import (
     DEVICES,
     choose,
     exit_with,
-    override,
     parse_overrides,
     required_path,
     take_keys,
@@ -45,21 +44,18 @@ def predict() -> int:
         return 0
     keys, changes = take_keys(parse_overrides(sys.argv[1:]), KEYS, "predict")
     source = required_path(keys, "input", "predict")
-    where = required_path(keys, "run", "predict")
     choose(keys, "device", DEVICES)
 
-    from vitruvian.core.config import checked
-    from vitruvian.core.rundir import chosen_checkpoint, locate_run
+    from vitruvian.core.trained import trained
 
-    run, named = locate_run(where)
-    checkpoint = named or chosen_checkpoint(run, str(keys["checkpoint"]))
-    beside = run.predictions if run.exists else Path("predictions")
+    found = trained(keys, changes, "predict")
+    beside = found.run.predictions if found.run.exists else Path("predictions")
     target = Path(str(keys["output"])).expanduser() if keys["output"] else beside
 
     from vitruvian.core import engine
 
-    config = checked(override(engine.config_of(run, checkpoint), changes))
-    for path in engine.predict(config, checkpoint, source, target, str(keys["device"])):
+    device = str(keys["device"])
+    for path in engine.predict(found.config, found.checkpoint, source, target, device):
         print(path)
     return 0
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import loader, reading, startup, step, surfaces
+from tests.benchmarks import head, loader, pose, reading, startup, step, surfaces
 from tests.benchmarks.harness import FULL, QUICK, Row, Scale, machine, table
 
 Benchmark = Callable[[Scale, Path], Iterator[Row]]
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "startup": startup.run,
     "reading": reading.run,
     "surfaces": surfaces.run,
+    "head": head.run,
+    "pose": pose.run,
 }
 
 

@@ -16,7 +16,10 @@ from typing import Literal
 import torch
 
 Work = Callable[[], int]  # does some of the work and returns how many units of it
-PACKAGES = ("torch", "monai", "numpy", "pytorch-lightning", "hydra-core", "nibabel")
+PACKAGES = (
+    *("torch", "monai", "numpy", "pytorch-lightning", "hydra-core", "nibabel"),
+    *("mediapipe", "av", "opencv-python-headless", "onnxruntime"),
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Row:
 
     what: str
     ratio: Ratio
-    unit: Literal["slices/s", "ms", "s"]
+    unit: Literal["slices/s", "frames/s", "ms", "s"]
 
     def cells(self) -> tuple[str, ...]:
         """What, ours, theirs, and the ratio with its range."""

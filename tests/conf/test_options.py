@@ -16,6 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from tests.shell import kept_signals
+from tests.spine.public_sets import write_rehab_pile, write_scored, write_uiprmd
 from vitruvian import train
 from vitruvian.core import engine, provenance
 from vitruvian.core.compose import register_schema
@@ -26,6 +27,7 @@ from vitruvian.core.task import Task
 
 CONF = config_directory()
 ROOT_FILE = CONF / "train.yaml"
+ROOT_FILES = (ROOT_FILE, CONF / "extract.yaml")  # the second: tests/spine/test_extract.py
 FILES = sorted(CONF.rglob("*.yaml"))
 
 
@@ -37,11 +39,50 @@ GROUPS = {p.name: options_of(p.name) for p in sorted(CONF.iterdir()) if any(p.gl
 EXPERIMENTS = GROUPS.pop("experiment")
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
 
+# The room that an option is of: read from what it names, or from the file that it builds on.
+ROOMS = ("liver", "spine")
+PLAIN = {"liver": "liver_demo", "spine": "spine_demo"}  # an experiment of each room to vary
+PLACED = {
+    ("split", "ircadb"): "liver",
+    ("loss", "ce"): "liver",
+    ("loss", "huber"): "spine",
+    ("loss", "mse"): "spine",
+}
+
+
+def room_of(group: str, option: str) -> str | None:
+    """The study that an option belongs to; None for those that serve all."""
+    if (group, option) in PLACED:
+        return PLACED[group, option]
+    named = [room for room in ROOMS if option.startswith(f"{room}_")]
+    text = (CONF / group / f"{option}.yaml").read_text(encoding="utf-8")
+    named += [room for room in ROOMS if f"vitruvian.{room}." in text]
+    assert len(set(named)) <= 1, f"{group}={option} is of {named}"
+    return named[0] if named else None
+
+
+def experiments_of(room: str | None) -> list[str]:
+    return [name for name in EXPERIMENTS if room in (None, room_of("experiment", name))]
+
+
+PAIRS = [(e, g, o) for g, o in OPTIONS for e in experiments_of(room_of(g, o))]
+
 # Not trained in this process: two processes are, in tests/integration; for a GPU see below.
 ELSEWHERE = {("trainer", "ddp"), ("trainer", "gpu")}
 
 # Options that name something of the user's; here it is a file that the fixture writes.
-VALUES = {("split", "file"): ["split.file=split.json"]}
+RELATIVE = ["augment=none", "model.features.origin=none", "model.features.scale=none"]
+RELATIVE += ["model.features.aspect=1.0"]  # for joints that are no points of one space
+VALUES = {
+    ("split", "file"): ["split.file=split.json"],
+    ("split", "rehab_pile"): [*RELATIVE, "datamodule=spine_rehab_pile", "datamodule.root=pile"],
+    ("experiment", "spine_uiprmd"): ["datamodule.root=uiprmd"],
+    ("experiment", "spine_uiprmd_best"): ["datamodule.root=uiprmd"],
+    ("experiment", "spine_uiprmd_scored"): ["datamodule.root=scored"],
+    ("datamodule", "spine_uiprmd"): [*RELATIVE, "datamodule.root=uiprmd"],
+    ("datamodule", "spine_uiprmd_scored"): [*RELATIVE, "datamodule.root=scored"],
+    ("datamodule", "spine_rehab_pile"): [*RELATIVE, "datamodule.root=pile", "split=rehab_pile"],
+}
 
 # Every size that a net or a cohort has, and one at which a step takes a fraction of a second.
 SMALL: dict[str, Any] = {
@@ -59,6 +100,17 @@ SMALL: dict[str, Any] = {
     "model.net.filters": [2, 2, 2, 2, 2, 2],
     "model.net.init_filters": 8,
 }
+SMALL_SPINE: dict[str, Any] = {
+    "datamodule.simulator.people": 6,
+    "datamodule.simulator.seconds": [1.0, 1.2],
+    "datamodule.windows.length": 20,
+    "datamodule.windows.stride": 10,
+    "model.net.hidden": 4,
+    "model.net.width": 4,
+    "model.net.filters": 2,
+    "model.net.kernels": 4,
+    "model.net.widths": [2, 2, 2],
+}
 PATCHES = {2: [64, 64], 3: [16, 32, 32]}  # by the number of dimensions that the net takes
 
 
@@ -72,11 +124,9 @@ def _hydra() -> Iterator[None]:
 # -- composing ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS)
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(("experiment", "group", "option"), PAIRS)
 def test_composes_and_fits_its_signatures(experiment: str, group: str, option: str) -> None:
-    overrides = [f"{group}={option}", *VALUES.get((group, option), [])]
-    config = compose("train", [f"experiment={experiment}", *overrides], return_hydra_config=True)
+    config = compose("train", varied(experiment, group, option), return_hydra_config=True)
     choices = config.hydra.runtime.choices
     assert (choices.experiment, choices[group]) == (experiment, option), "another one has won"
     with open_dict(config):
@@ -84,14 +134,26 @@ def test_composes_and_fits_its_signatures(experiment: str, group: str, option: s
     assert set(freeze(config)) == set(ROOT_KEYS) - set(PLACE_KEYS)
 
 
+def varied(experiment: str, group: str, option: str) -> list[str]:
+    """Overrides that choose one option in an experiment, with the values that both ask for."""
+    needed = VALUES.get(("experiment", experiment), [])
+    return [
+        f"experiment={experiment}",
+        *needed,
+        f"{group}={option}",
+        *VALUES.get((group, option), []),
+    ]
+
+
 def test_every_file_is_tested_or_part_of_one_that_is() -> None:
     tested = {CONF / group / f"{option}.yaml" for group, option in OPTIONS}
-    tested |= {CONF / "experiment" / f"{name}.yaml" for name in EXPERIMENTS} | {ROOT_FILE}
+    tested |= {CONF / "experiment" / f"{name}.yaml" for name in EXPERIMENTS} | {*ROOT_FILES}
     parts = set(FILES) - tested
     texts = [path.read_text(encoding="utf-8") for path in tested]
     for part in parts:
         assert any(f"{part.parent.name}/{part.stem}@_here_" in text for text in texts), part
-    assert {"liver_eas_unet", "liver_best", "liver_demo"} <= set(EXPERIMENTS)
+    assert {"liver_eas_unet", "liver_best", "spine_lstm", "spine_best"} <= set(EXPERIMENTS)
+    assert {"liver", "spine"} == {room_of("experiment", name) for name in EXPERIMENTS}
     assert len(GROUPS) >= 11
 
 
@@ -102,7 +164,7 @@ def test_every_group_has_a_default_and_every_default_a_group() -> None:
     assert chosen == {*GROUPS, "experiment", "local"}
 
 
-@pytest.mark.parametrize("key", SMALL)
+@pytest.mark.parametrize("key", [*SMALL, *SMALL_SPINE])
 def test_every_size_that_is_made_small_exists(key: str) -> None:
     last = key.rpartition(".")[-1]
     assert any(f"{last}: " in path.read_text(encoding="utf-8") for path in FILES)
@@ -133,6 +195,9 @@ def frozen(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     """Compose, shrink to a step of a fraction of a second, freeze."""
     monkeypatch.chdir(tmp_path)
     Path("split.json").write_text('{"train": ["0", "1"], "val": ["2"], "test": ["3", "4"]}')
+    write_uiprmd(Path("uiprmd"), people=5)
+    write_scored(Path("scored"))
+    write_rehab_pile(Path("pile"))
 
     def make(*overrides: str) -> Config:
         config = compose("train", list(overrides))
@@ -145,10 +210,11 @@ def frozen(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 def shrink(config: DictConfig, sizes: dict[str, Any]) -> None:
     """Set the sizes that this configuration has."""
     with open_dict(config):
-        for key, value in sizes.items():
+        for key, value in (sizes | ({} if "patch" in config.datamodule else SMALL_SPINE)).items():
             if OmegaConf.select(config, key, default=...) is not ...:
                 OmegaConf.update(config, key, value)
-        config.datamodule.patch = PATCHES[len(config.datamodule.patch)]
+        if "patch" in config.datamodule:
+            config.datamodule.patch = PATCHES[len(config.datamodule.patch)]
 
 
 def train_one_step(config: Config, folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
@@ -167,7 +233,7 @@ def assert_trained(run: RunDirectory) -> None:
     assert state["global_step"] == 1
     columns, *rows = run.metrics_file.read_text().splitlines()
     assert "train/loss" in columns
-    assert "val/liver_dice" in columns
+    assert run.config["monitor"]["metric"] in columns.split(",")
     assert len(rows) >= 2
     assert list(run.evaluation.glob("*.csv"))
 
@@ -180,7 +246,7 @@ def test_option_trains(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    overrides = [f"{group}={option}", *VALUES.get((group, option), [])]
+    overrides = varied(PLAIN[room_of(group, option) or "liver"], group, option)
     if (group, option) == ("model", "liver_vnet3d"):
         overrides.append("datamodule.patch=[16,32,32]")
     assert_trained(train_one_step(frozen(*overrides), tmp_path, monkeypatch))
@@ -193,15 +259,27 @@ def test_experiment_trains(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = frozen(f"experiment={experiment}")
+    config = frozen(f"experiment={experiment}", *VALUES.get(("experiment", experiment), []))
     assert config["name"] == experiment
     assert_trained(train_one_step(config, tmp_path, monkeypatch))
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_experiment_binds_with_every_model(experiment: str, frozen: Callable[..., Config]) -> None:
+@pytest.mark.parametrize("experiment", experiments_of("spine"))
+def test_spine_experiment_binds_with_every_spine_net(
+    experiment: str, frozen: Callable[..., Config]
+) -> None:
+    for model in (name for name in GROUPS["model"] if room_of("model", name) == "spine"):
+        config = frozen(*varied(experiment, "model", model))
+        task = engine.build_task(config, engine.build_datamodule(config))
+        assert sum(p.numel() for p in task.net.parameters()) > 0
+
+
+@pytest.mark.parametrize("experiment", experiments_of("liver"))
+def test_liver_experiment_binds_with_every_liver_net(
+    experiment: str, frozen: Callable[..., Config]
+) -> None:
     """Each model reads what each experiment delivers, or says which key does not fit."""
-    for model in GROUPS["model"]:
+    for model in (name for name in GROUPS["model"] if room_of("model", name) == "liver"):
         config = frozen(f"experiment={experiment}", f"model={model}")
         dimensions = len(config["datamodule"]["patch"])
         if (model == "liver_vnet3d") == (dimensions == 3):

@@ -181,6 +181,12 @@ def live(
         return task.live(options, provenance.of_prediction(config, checkpoint))
 
 
+def export(config: Config, checkpoint: Path, target: Path, stream: bool) -> Path:
+    """Write a checkpoint's net for another runtime."""
+    with _ready(config, checkpoint, RunDirectory(target.parent), "cpu") as task:
+        return task.export(target, stream, provenance.of_prediction(config, checkpoint))
+
+
 @contextmanager
 def _ready(
     config: Config, checkpoint: Path, place: RunDirectory, accelerator: str

@@ -131,6 +131,14 @@ class Task(pl.LightningModule):
         """Further tables of the same rows, by name, such as one per person; none by default."""
         return {}
 
+    def export(self, target: Path, stream: bool, provenance: dict[str, Any]) -> Path:
+        """Write the net for another runtime; `stream`: one step of a causal net, with its state.
+
+        Raises:
+            ConfigError: the study has no export.
+        """
+        raise ConfigError(f"model: {type(self).__name__} has no export")
+
     def live(self, options: LiveOptions, provenance: dict[str, Any]) -> LiveOutcome:
         """Predict a stream while it runs, and say how it ended.
 

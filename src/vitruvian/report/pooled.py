@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vitruvian.report.table import Uncut
+
 Pooled = Mapping[str, Mapping[str, float]]
 
 ENDS = ("_low", "_high")  # of a figure's 95 % interval
@@ -26,7 +28,7 @@ def show_pooled(pooled: Pooled, console: Console) -> None:
         table.add_column(Text(predictor), justify="right")
     for name in names:
         table.add_row(Text(name), *(Text(cell(figures, name)) for figures in pooled.values()))
-    console.print(table)
+    console.print(Uncut(table), crop=False)
 
 
 def figure_names(pooled: Pooled) -> list[str]:
@@ -46,5 +48,5 @@ def cell(figures: Mapping[str, float], name: str) -> str:
         return "-"
     low, high = (figures.get(name + end, math.nan) for end in ENDS)
     interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
-    whole = float(value).is_integer() and abs(value) > 1
-    return f"{value:.0f}" if whole else f"{value:.4f}{interval}"
+    counted = name == "n" or name.startswith("n_")
+    return f"{value:.0f}" if counted else f"{value:.4f}{interval}"

@@ -17,16 +17,17 @@ from vitruvian.report.table import show
 def show_result(result: Result, run: Path) -> None:
     """Print the tables of an evaluation and the path of the run."""
     console = Console()
-    for which, view in {"": result.cases, **result.views}.items():
-        name = f"{result.name}, {which.replace('_', ' ')}" if which else result.name
-        console.print(Text(f"{name} ({result.split})", style="bold"), soft_wrap=True)
-        _show_view(view, result.metrics, console)
+    console.print(Text(f"{result.name} ({result.split})", style="bold"), soft_wrap=True)
+    _show_cases(result.cases, result.metrics, console)
+    for which, view in result.views.items():
+        console.print(Text(f"{result.name}, {which.replace('_', ' ')}", style="bold"))
+        show_pooled(_known(view.pooled), console)
     for finding in check_rows(result.cases.evaluation.rows):
         console.print(Text(f"impossible: {finding}", style="red"), soft_wrap=True)
     console.print(Text(f"run: {run}"), soft_wrap=True)
 
 
-def _show_view(view: View, metrics: Sequence[str], console: Console) -> None:
+def _show_cases(view: View, metrics: Sequence[str], console: Console) -> None:
     found = view.evaluation
     shown = [name for name in metrics if name in found.summary.metrics]
     show(found.summary, found.simulated, shown, console=console)

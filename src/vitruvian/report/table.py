@@ -45,7 +45,7 @@ def show(
     width = console.width if console.is_terminal else _PLAIN_WIDTH
     console.print(Text(title(summary, simulated), style="bold"), soft_wrap=True)
     for block in _blocks(summary, names, width):
-        console.print(_Uncut(_block_table(summary, groups, block, model)), crop=False)
+        console.print(Uncut(_block_table(summary, groups, block, model)), crop=False)
     for note in footnotes(summary, names):
         console.print(Text(note), soft_wrap=True)
 
@@ -175,7 +175,7 @@ def _block_table(
 
 
 @dataclass(frozen=True)
-class _Uncut:
+class Uncut:
     """A table at its natural width: rich would squeeze it, and cut numbers, to fit the console."""
 
     table: Table

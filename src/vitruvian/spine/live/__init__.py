@@ -1,0 +1,1 @@
+"""Live feedback: the index of whoever stands before the camera, while they move."""
