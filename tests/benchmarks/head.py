@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from tests.benchmarks.harness import Ratio, Row, Scale, one_thread
+from vitruvian.spine.head.onnx import compile_step, example_window, export_onnx
+from vitruvian.spine.head.onnx_runtime import OnnxIndex
 from vitruvian.spine.nets import PoseLSTM
-from vitruvian.spine.onnx import compile_step, example_window, export_onnx
-from vitruvian.spine.onnx_runtime import OnnxIndex
 
 Call = Callable[[], Any]
 CHANNELS, FRAMES = 99, 150

@@ -16,8 +16,8 @@ from typing import Any
 
 from tests.spine.fake_clips import IDENTITY, fake_landmarks
 from vitruvian.core.errors import DataError
-from vitruvian.spine.extraction import Extraction
-from vitruvian.spine.folder import ExtractFolder
+from vitruvian.spine.extract.folder import ExtractFolder
+from vitruvian.spine.pose.extraction import Extraction
 
 
 class FakePose:

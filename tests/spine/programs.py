@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import vitruvian
-from vitruvian.spine.database import LandmarkDatabase
+from vitruvian.spine.database.database import LandmarkDatabase
 from vitruvian.spine.landmarks import Clip
 
 ROOT = Path(vitruvian.__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvian.spine.uiprmd import REPETITIONS
+from vitruvian.spine.data.uiprmd import REPETITIONS
 
 
 def write_uiprmd(root: Path, people: int = 5, frames: int = 40, packed: bool = True) -> Path:

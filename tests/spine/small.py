@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from vitruvian.spine.blazepose import BlazePose
-from vitruvian.spine.cases import SpineCase, clean_case
-from vitruvian.spine.cleaning import Cleaning
-from vitruvian.spine.features import Features
+from vitruvian.spine.data.cases import SpineCase, clean_case
+from vitruvian.spine.head.features import Features
 from vitruvian.spine.landmarks import Clip, Landmarks
 from vitruvian.spine.nets import PoseLSTM
+from vitruvian.spine.pose.blazepose import BlazePose
 from vitruvian.spine.regressor import SpineRegressor
-from vitruvian.spine.windows import Windows
+from vitruvian.spine.track.cleaning import Cleaning
+from vitruvian.spine.track.windows import Windows
 
 SGD = partial(torch.optim.SGD, lr=0.01)
 

@@ -16,15 +16,15 @@ import pytest
 from tests.spine.small import clip, task
 from vitruvian.core.errors import DataError
 from vitruvian.core.task import SIMULATED_KEY
-from vitruvian.spine.database import LandmarkDatabase
-from vitruvian.spine.extraction import Extraction
-from vitruvian.spine.features import Features
+from vitruvian.spine.database.database import LandmarkDatabase
+from vitruvian.spine.head.features import Features
 from vitruvian.spine.inputs import find_inputs
 from vitruvian.spine.landmarks import Clip, Landmarks
+from vitruvian.spine.pose.extraction import Extraction
 from vitruvian.spine.predict import predict_path, read_clip
 from vitruvian.spine.simulator import Person
 from vitruvian.spine.skeletons import BLAZEPOSE, KINECT
-from vitruvian.spine.tables import write_table
+from vitruvian.spine.tables.tables import write_table
 
 REAL: dict[str, Any] = {"run": "here", SIMULATED_KEY: False}
 

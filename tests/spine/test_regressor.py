@@ -14,10 +14,10 @@ from tests.spine.small import case, task
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.live import LiveOptions
 from vitruvian.core.task import Task
-from vitruvian.spine.cleaning import Cleaning
 from vitruvian.spine.regressor import SpineRegressor
 from vitruvian.spine.skeletons import skeleton_named
-from vitruvian.spine.windows import Windows, WindowSamples
+from vitruvian.spine.track.cleaning import Cleaning
+from vitruvian.spine.track.windows import Windows, WindowSamples
 
 PEOPLE = [
     case(name=f"c{i}", participant=f"p{i}", seed=i, rating=r) for i, r in enumerate((90, 80, 20))

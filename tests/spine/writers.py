@@ -14,8 +14,8 @@ ROOT = Path(vitruvian.__file__).parents[2]
 PRELUDE = """
 import sys, time
 from tests.spine.fake_clips import IDENTITY, fake_clip
-from vitruvian.spine import database, rows
-from vitruvian.spine.database import LandmarkDatabase
+from vitruvian.spine.database import database, rows
+from vitruvian.spine.database.database import LandmarkDatabase
 db = LandmarkDatabase(sys.argv[1])
 """
 

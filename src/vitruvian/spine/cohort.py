@@ -11,7 +11,7 @@ from pathlib import Path
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.files import atomic
 from vitruvian.core.sampling import generator
-from vitruvian.spine.database import LandmarkDatabase
+from vitruvian.spine.database.database import LandmarkDatabase
 from vitruvian.spine.exercises import EXERCISES
 from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.simulator import VERSION, Person, severities

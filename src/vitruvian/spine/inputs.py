@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vitruvian.core.errors import DataError
-from vitruvian.spine.blazepose import BlazePose
-from vitruvian.spine.extraction import extract
+from vitruvian.spine.data.sources import DATABASES, TABLES
+from vitruvian.spine.extract.recordings import find_recordings
 from vitruvian.spine.landmarks import Clip
-from vitruvian.spine.recordings import find_recordings
+from vitruvian.spine.pose.blazepose import BlazePose
+from vitruvian.spine.pose.extraction import extract
 from vitruvian.spine.skeletons import BLAZEPOSE, Skeleton
-from vitruvian.spine.sources import DATABASES, TABLES
 
 Read = Callable[[], tuple[Clip, dict[str, Any]]]
 
@@ -86,10 +86,10 @@ def _as_it_is(clip: Clip) -> tuple[Clip, dict[str, Any]]:
 
 def _stored(source: Path) -> list[Clip]:
     if source.suffix.lower() in TABLES:
-        from vitruvian.spine.tables import read_table
+        from vitruvian.spine.tables.tables import read_table
 
         return read_table(source)
-    from vitruvian.spine.database import LandmarkDatabase
+    from vitruvian.spine.database.database import LandmarkDatabase
 
     with LandmarkDatabase(source) as database:
         return list(database.read_all())

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from vitruvian.core.evaluation import Row
-from vitruvian.spine.cases import RED_FLAG
+from vitruvian.spine.data.cases import RED_FLAG
 
 __all__ = [
     "RED_FLAG",

@@ -19,12 +19,12 @@ from torch import Tensor
 from vitruvian.core.errors import DataError
 from vitruvian.core.files import atomic, write_json
 from vitruvian.core.task import SIMULATED_KEY
-from vitruvian.spine.attribution import JointShare, attribute, over_clip, top_joints
-from vitruvian.spine.cases import RED_FLAG, SpineCase, clean_case
-from vitruvian.spine.figures import Explained, explanation, heat_map
-from vitruvian.spine.findings import WORDING, Finding, findings, why_none
+from vitruvian.spine.data.cases import RED_FLAG, SpineCase, clean_case
+from vitruvian.spine.explain.attribution import JointShare, attribute, over_clip, top_joints
+from vitruvian.spine.explain.figures import Explained, explanation, heat_map
+from vitruvian.spine.explain.findings import WORDING, Finding, findings, why_none
+from vitruvian.spine.head.streaming import IndexPoint, index_over_time
 from vitruvian.spine.inputs import Input, find_inputs
-from vitruvian.spine.streaming import IndexPoint, index_over_time
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from vitruvian.core.evaluation import Row, by_predictor
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
-from vitruvian.spine.blazepose import BlazePose
-from vitruvian.spine.cases import SpineCase
-from vitruvian.spine.cleaning import Cleaning, Track
-from vitruvian.spine.features import Features
-from vitruvian.spine.head import IndexHead
+from vitruvian.spine.data.cases import SpineCase
+from vitruvian.spine.head.features import Features
+from vitruvian.spine.head.head import IndexHead
+from vitruvian.spine.head.scaling import Kind, Scaling
 from vitruvian.spine.metrics import (
     clip_row,
     majority,
@@ -26,9 +25,10 @@ from vitruvian.spine.metrics import (
     pooled,
     train_mean,
 )
-from vitruvian.spine.scaling import Kind, Scaling
+from vitruvian.spine.pose.blazepose import BlazePose
 from vitruvian.spine.skeletons import skeleton_named
-from vitruvian.spine.windows import Windows
+from vitruvian.spine.track.cleaning import Cleaning, Track
+from vitruvian.spine.track.windows import Windows
 
 CHUNK = 64  # windows of a clip that go through the net at once: memory stays flat on long clips
 
@@ -185,7 +185,7 @@ class SpineRegressor(Task):
 
     def export(self, target: Path, stream: bool, provenance: dict[str, Any]) -> Path:
         """Write features, scaling and net as ONNX; `stream`: one step, with its state."""
-        from vitruvian.spine.exporting import export
+        from vitruvian.spine.head.exporting import export
 
         return export(self, target, stream, provenance)
 

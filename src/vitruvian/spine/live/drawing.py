@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitruvian.spine.cases import RED_FLAG
+from vitruvian.spine.data.cases import RED_FLAG
 from vitruvian.spine.live.readings import (
     CHART_S,
     NOTICE,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from vitruvian.spine.cases import RED_FLAG
+from vitruvian.spine.data.cases import RED_FLAG
 
 NOTICE = "screening index trained on self-report, not a diagnosis"
 SIMULATED = "model trained on SIMULATED data"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitruvian.core.live import LiveOptions, LiveOutcome
-from vitruvian.spine.cases import RED_FLAG
+from vitruvian.spine.data.cases import RED_FLAG
 from vitruvian.spine.live.broadcast import Broadcast
 from vitruvian.spine.live.readings import (
     CHART_S,
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class StreamingIndex(Protocol):
-    """The index of a stream of joints; see `vitruvian.spine.streaming`."""
+    """The index of a stream of joints; see `vitruvian.spine.head.streaming`."""
 
     @property
     def value(self) -> float:
