@@ -32,9 +32,32 @@ SMALL = (
     "callbacks.checkpoints.every_n_steps=2",
 )
 
+SMALL_SPINE = (
+    "experiment=spine_demo",
+    "trainer=cpu",
+    "datamodule.simulator.people=6",
+    "datamodule.simulator.seconds=[1.0,1.2]",
+    "datamodule.windows.length=20",
+    "datamodule.windows.stride=10",
+    "datamodule.batch_size=2",
+    "datamodule.samples_per_epoch=10",
+    "model.net.embedding=8",
+    "model.net.hidden=6",
+    "model.net.dense=8",
+    "trainer.max_epochs=3",
+    "trainer.log_every_n_steps=1",
+    "callbacks.checkpoints.every_n_steps=2",
+)
+
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["vitruvian.core.engine", "vitruvian.liver.segmenter", "vitruvian.liver.datamodule"]
+    [
+        "vitruvian.core.engine",
+        "vitruvian.liver.segmenter",
+        "vitruvian.liver.datamodule",
+        "vitruvian.spine.regressor",
+        "vitruvian.spine.data.datamodule",
+    ]
 )
 
 
@@ -65,9 +88,7 @@ class Kill:
 
 
 def _work(run: str, overrides: Sequence[str], log: str, kill: Kill | None) -> None:
-    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(stream, 1)
-    os.dup2(stream, 2)
+    _print_to(log)
     torch.set_num_threads(1)
     from vitruvian import train
     from vitruvian.core import engine
@@ -123,17 +144,35 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b) or (a != a and b != b)
 
 
-def _speak(name: str, arguments: Sequence[str]) -> None:
+def _speak(name: str, arguments: Sequence[str], log: str | None, folder: str | None) -> None:
     import importlib
 
+    if log is not None:
+        _print_to(log)
+    if folder is not None:
+        os.chdir(folder)
     torch.set_num_threads(1)
     sys.argv = [f"vitruvian-{name}", *arguments]
     importlib.import_module(f"vitruvian.{name}").main()
 
 
-def verb(name: str, *arguments: str) -> int:
-    """Run `vitruvian-NAME ARGUMENTS` in a process of its own; the exit code."""
-    process = _context.Process(target=_speak, args=(name, arguments))
+def _print_to(log: str) -> None:
+    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(stream, 1)
+    os.dup2(stream, 2)
+
+
+def verb(name: str, *arguments: str, log: Path | None = None, folder: Path | None = None) -> int:
+    """Run `vitruvian-NAME ARGUMENTS` in a process of its own; the exit code.
+
+    Args:
+        name: of the verb.
+        arguments: as in a shell.
+        log: file for what it prints.
+        folder: where it works.
+    """
+    places = (str(place) if place else None for place in (log, folder))
+    process = _context.Process(target=_speak, args=(name, arguments, *places))
     process.start()
     process.join(300)
     assert process.exitcode is not None, "still running"

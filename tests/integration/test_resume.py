@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.runs import SMALL, Kill, log_of, same, start, state, train
+from tests.integration.runs import SMALL, SMALL_SPINE, Kill, log_of, same, start, state, train
 
-EPOCHS, BATCHES = 3, 5  # of SMALL: 10 samples in batches of 2
+EPOCHS, BATCHES = 3, 5  # of SMALL and SMALL_SPINE: 10 samples in batches of 2
 
-VARIANTS: dict[str, tuple[str, ...]] = {
-    "plain": (),
+LIVER: dict[str, tuple[str, ...]] = {
     "workers": ("datamodule.workers=2",),
     "accumulate": ("trainer.accumulate_grad_batches=2", "callbacks.checkpoints.every_n_steps=1"),
     "dropout with ema and plateau": (
@@ -28,6 +27,17 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "validation every second epoch": ("trainer.check_val_every_n_epoch=2",),
     "steps end it": ("trainer.max_epochs=-1", "trainer.max_steps=12"),
 }
+SPINE: dict[str, tuple[str, ...]] = {
+    "workers": ("datamodule.workers=2",),
+    "movement and averaged weights": ("augment=spine_movement", "callbacks=ema"),
+    "every window once": ("datamodule.samples_per_epoch=null", "datamodule.batch_size=5"),
+}
+STUDIES: dict[str, tuple[str, ...]] = {"liver": SMALL, "spine": SMALL_SPINE}
+VARIANTS: dict[str, tuple[str, ...]] = {
+    **{f"liver, {name}": (*SMALL, *keys) for name, keys in LIVER.items()},
+    **{f"spine, {name}": (*SMALL_SPINE, *keys) for name, keys in SPINE.items()},
+}
+RUNS = STUDIES | VARIANTS
 
 MOMENTS = {
     "mid-epoch": Kill("on_train_batch_end", 8),
@@ -44,7 +54,7 @@ MOMENTS = {
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Converted phantoms, shared by the runs of this process."""
+    """Phantoms and simulated people, shared by the runs of this process."""
     return f"datamodule.cache_dir={tmp_path_factory.mktemp('cache')}"
 
 
@@ -55,8 +65,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory, cache: str) -> dict[str,
 
     class Made(dict[str, Path]):
         def __missing__(self, variant: str) -> Path:
-            run = folder / variant.replace(" ", "_")
-            assert train(run, (*SMALL, cache, *VARIANTS[variant])) == 0, log_of(run)
+            run = folder / variant.replace(", ", "_").replace(" ", "_")
+            assert train(run, (*RUNS[variant], cache)) == 0, log_of(run)
             self[variant] = run
             return run
 
@@ -85,23 +95,24 @@ def kill_and_continue(run: Path, overrides: tuple[str, ...], kill: Kill) -> None
     assert train(run) == 0, log_of(run)
 
 
+@pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_a_moment(
-    moment: str, tmp_path: Path, cache: str, reference: dict[str, Path]
+    moment: str, study: str, tmp_path: Path, cache: str, reference: dict[str, Path]
 ) -> None:
     run = tmp_path / "run"
-    kill_and_continue(run, (*SMALL, cache), MOMENTS[moment])
-    assert_alike(run, reference["plain"])
+    kill_and_continue(run, (*STUDIES[study], cache), MOMENTS[moment])
+    assert_alike(run, reference[study])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["mid-epoch", "in validation", "end of an epoch"])
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "plain"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_in_a_variant(
     variant: str, moment: str, tmp_path: Path, cache: str, reference: dict[str, Path]
 ) -> None:
     run = tmp_path / "run"
-    kill_and_continue(run, (*SMALL, cache, *VARIANTS[variant]), MOMENTS[moment])
+    kill_and_continue(run, (*VARIANTS[variant], cache), MOMENTS[moment])
     assert_alike(run, reference[variant])
 
 
@@ -111,17 +122,18 @@ def test_killed_again_and_again(tmp_path: Path, cache: str, reference: dict[str,
     for hook, count in (("on_validation_batch_start", 1), ("on_train_batch_end", 3)):
         assert train(run, (), Kill(hook, count)) == -signal.SIGKILL, log_of(run)
     assert train(run) == 0, log_of(run)
-    assert_alike(run, reference["plain"])
+    assert_alike(run, reference["liver"])
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("variant", ["liver, workers", "spine, workers"])
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_a_random_instant(
-    seed: int, tmp_path: Path, cache: str, reference: dict[str, Path]
+    seed: int, variant: str, tmp_path: Path, cache: str, reference: dict[str, Path]
 ) -> None:
-    whole, run = reference["workers"], tmp_path / "run"
+    whole, run = reference[variant], tmp_path / "run"
     chance = random.Random(seed)
-    process = start(run, (*SMALL, cache, *VARIANTS["workers"]))
+    process = start(run, (*VARIANTS[variant], cache))
     while process.is_alive() and not (run / "metrics.csv").exists():
         time.sleep(0.01)
     time.sleep(chance.uniform(0.0, 2.0))
@@ -131,8 +143,9 @@ def test_killed_at_a_random_instant(
     assert_alike(run, whole)
 
 
-def test_workers_change_nothing(reference: dict[str, Path]) -> None:
-    plain, workers = reference["plain"], reference["workers"]
+@pytest.mark.parametrize("study", STUDIES)
+def test_workers_change_nothing(study: str, reference: dict[str, Path]) -> None:
+    plain, workers = reference[study], reference[f"{study}, workers"]
     ours, theirs = (state(r / "checkpoints" / "last.ckpt")["state_dict"] for r in (plain, workers))
     assert same(ours, theirs)
     assert (plain / "metrics.csv").read_bytes() == (workers / "metrics.csv").read_bytes()
@@ -152,7 +165,7 @@ def test_signal_saves_and_says_so(
     assert (run / "checkpoints" / "last.ckpt").is_file()
     assert f"run={run}" in log_of(run)
     assert train(run) == 0, log_of(run)
-    assert_alike(run, reference["plain"])
+    assert_alike(run, reference["liver"])
 
 
 def test_signal_stops_a_run_without_checkpoints(tmp_path: Path, cache: str) -> None:

@@ -22,7 +22,7 @@ from vitruvian.spine.inputs import find_inputs
 from vitruvian.spine.landmarks import Clip, Landmarks
 from vitruvian.spine.pose.extraction import Extraction
 from vitruvian.spine.predict import predict_path, read_clip
-from vitruvian.spine.simulator import Person
+from vitruvian.spine.simulator.simulator import Person
 from vitruvian.spine.skeletons import BLAZEPOSE, KINECT
 from vitruvian.spine.tables.tables import write_table
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from tests.spine.public_sets import write_rehab_pile, write_scored, write_uiprmd
 from tests.spine.small import clip
+
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.splits import KFold
-from vitruvian.spine.cohort import SimulatedPeople
 from vitruvian.spine.data.datamodule import SpineClips
 from vitruvian.spine.database.database import LandmarkDatabase
 from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.pose.blazepose import BlazePose
+from vitruvian.spine.simulator.cohort import SimulatedPeople
 from vitruvian.spine.tables.tables import write_table
 from vitruvian.spine.track.cleaning import Cleaning
 from vitruvian.spine.track.windows import Windows

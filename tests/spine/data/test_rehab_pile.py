@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.spine.public_sets import write_rehab_pile
+
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.spine.data.rehab_pile import RehabPileFold, read_rehab_pile
 

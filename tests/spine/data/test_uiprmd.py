@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.spine.public_sets import write_scored, write_uiprmd
+
 from vitruvian.core.errors import DataError
 from vitruvian.spine.data.uiprmd import (
     REPETITIONS,

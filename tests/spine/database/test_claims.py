@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.spine.fake_clips import IDENTITY
 
 import vitruvian
-from tests.spine.fake_clips import IDENTITY
 from vitruvian.spine.database import claims as module
 from vitruvian.spine.database.claims import Claims
 from vitruvian.spine.database.connections import Connections

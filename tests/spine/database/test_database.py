@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.spine.fake_clips import IDENTITY, fake_clip, fake_landmarks, same_clip
 
 import vitruvian
-from tests.spine.fake_clips import IDENTITY, fake_clip, fake_landmarks, same_clip
 from vitruvian.core.errors import DataError
 from vitruvian.spine.database import database
 from vitruvian.spine.database.database import LandmarkDatabase, landmarks_sha256, pose_sha256

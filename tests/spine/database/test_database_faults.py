@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.spine.fake_clips import IDENTITY, fake_clip, same_clip
 from tests.spine.writers import HANGS, RACE, start
+
 from vitruvian.core.errors import ConfigError, DataError, RunError
 from vitruvian.spine.database import connections
 from vitruvian.spine.database.database import LandmarkDatabase

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
 from tests.spine import writers
 from tests.spine.fake_clips import IDENTITY, fake_clip, fake_landmarks, same_bits, same_clip
 from tests.spine.fake_extraction import FakeFolder, FakePose, calls, fake_videos
 from tests.spine.processes import alive_in_group
 from tests.spine.programs import start, until
+
 from vitruvian.core.errors import DataError, RunError
 from vitruvian.spine.database.connections import PASSWORD_VARIABLE
 from vitruvian.spine.database.database import LandmarkDatabase

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from vitruvian.spine.explain.findings import REFERENCES, WORDING, Finding, findings, why_none
-from vitruvian.spine.simulator import Person
+from vitruvian.spine.simulator.simulator import Person
 from vitruvian.spine.skeletons import BLAZEPOSE, KINECT, Skeleton, skeleton_named
 from vitruvian.spine.track.cleaning import Cleaning, Track
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import vitruvian
 from tests.spine.fake_clips import IDENTITY, fake_clip, fake_landmarks, same_bits, same_clip
 from tests.spine.fake_extraction import FakeFolder, FakePose, calls, fake_videos
 from tests.spine.programs import content
+
+import vitruvian
 from vitruvian.core.errors import ConfigError, DataError, UserError
 from vitruvian.spine.database import contents
 from vitruvian.spine.database.database import LandmarkDatabase

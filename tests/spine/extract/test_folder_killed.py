@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
 from tests.spine.fake_clips import fake_landmarks, same_bits, same_clip
 from tests.spine.fake_extraction import FakeFolder, FakePose, calls, fake_videos
 from tests.spine.processes import alive_in_group
 from tests.spine.programs import PROGRAM, ROOT, content, start, until
+
 from vitruvian.spine.database.database import LandmarkDatabase
 from vitruvian.spine.extract.folder import ExtractFolder
 from vitruvian.spine.pose.blazepose import BlazePose

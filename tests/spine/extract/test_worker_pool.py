@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.spine.processes import alive_in_group, gone
 
 import vitruvian
-from tests.spine.processes import alive_in_group, gone
 from vitruvian.spine.extract.worker_pool import Done, Event, Failed, NoProcesses, Told, WorkerPool
 
 ROOT = Path(vitruvian.__file__).parents[2]

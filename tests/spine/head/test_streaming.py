@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from tests.spine.small import clip, task
+
 from vitruvian.spine.head.features import Features
 from vitruvian.spine.head.streaming import (
     CausalWindow,

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-
 from tests.spine.clips import write_video
+
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.spine.landmarks import Landmarks
 from vitruvian.spine.pose.blazepose import BlazePose

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from tests.spine.fake_clips import fake_landmarks
+
 from vitruvian.core.errors import ConfigError
 from vitruvian.spine.skeletons import BLAZEPOSE
 from vitruvian.spine.tables.mirroring import Mirrored, unmirrored

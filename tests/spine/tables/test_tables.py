@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
 from tests.spine.fake_clips import fake_clip, fake_landmarks, same_bits, same_clip
+
 from vitruvian.core.errors import ConfigError, DataError, RunError
 from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.tables import tables as module

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.spine.clips import number_in, write_video
+
 from vitruvian.spine.video.buffer import BufferedFrames, ImageBuffer
 from vitruvian.spine.video.resizing import Image
 from vitruvian.spine.video.video import Frame, open_video

@@ -14,7 +14,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-
 from tests.spine.cameras import rtsp_camera, unused_port, web_camera, web_server
 from tests.spine.clips import (
     FRONT,
@@ -27,6 +26,7 @@ from tests.spine.clips import (
     picture,
     write_video,
 )
+
 from vitruvian.core.errors import DataError
 from vitruvian.spine.video.buffer import ImageBuffer
 from vitruvian.spine.video.decoding import Turn

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.spine.clips import (
     is_upright,
     number_in,
@@ -17,6 +16,7 @@ from tests.spine.clips import (
     write_images,
     write_video,
 )
+
 from vitruvian.spine.video.resizing import Letterbox, resized
 from vitruvian.spine.video.video import open_video
 

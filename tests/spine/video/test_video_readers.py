@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import pytest
-
 from tests.spine.clips import (
     half,
     is_upright,
@@ -18,6 +17,7 @@ from tests.spine.clips import (
     write_images,
     write_video,
 )
+
 from vitruvian.core.errors import DataError
 from vitruvian.spine.video.video import open_video
 

@@ -13,11 +13,11 @@ import numpy as np
 from vitruvian.core.datamodule import DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.sampling import EpochOrder, TrainBatches
-from vitruvian.spine.cohort import SimulatedPeople
 from vitruvian.spine.data.cases import RED_FLAG, SpineCase, clean_case
 from vitruvian.spine.data.sources import Layout, Source
 from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.pose.blazepose import BlazePose
+from vitruvian.spine.simulator.cohort import SimulatedPeople
 from vitruvian.spine.skeletons import skeleton_named
 from vitruvian.spine.track.cleaning import Cleaning
 from vitruvian.spine.track.windows import Windows, WindowSamples

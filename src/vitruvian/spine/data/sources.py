@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from vitruvian.core.errors import ConfigError, DataError
-from vitruvian.spine.cohort import SimulatedPeople
 from vitruvian.spine.data.rehab_pile import read_rehab_pile
 from vitruvian.spine.data.uiprmd import is_repetitions, is_scored, read_repetitions, read_scored
 from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.pose.blazepose import BlazePose
+from vitruvian.spine.simulator.cohort import SimulatedPeople
 from vitruvian.spine.skeletons import KINECT_LENGTHS
 
 Layout = Literal["auto", "videos", "database", "table", "uiprmd", "uiprmd_scored", "rehab_pile"]

@@ -12,9 +12,9 @@ from vitruvian.core.errors import ConfigError
 from vitruvian.core.files import atomic
 from vitruvian.core.sampling import generator
 from vitruvian.spine.database.database import LandmarkDatabase
-from vitruvian.spine.exercises import EXERCISES
 from vitruvian.spine.landmarks import Clip
-from vitruvian.spine.simulator import VERSION, Person, severities
+from vitruvian.spine.simulator.exercises import EXERCISES
+from vitruvian.spine.simulator.simulator import VERSION, Person, severities
 
 FPS = 30.0
 _DURATION, _COMPLETE = 2, 3  # streams of chance, after those of the simulator
@@ -22,7 +22,7 @@ _DURATION, _COMPLETE = 2, 3  # streams of chance, after those of the simulator
 
 @dataclass(frozen=True)
 class SimulatedPeople:
-    """People to train on where there are no videos; see `vitruvian.spine.simulator`.
+    """People to train on where there are no videos; see `vitruvian.spine.simulator.simulator`.
 
     Attributes:
         people: how many (paper 003, section III.B: 150).
@@ -65,6 +65,6 @@ class SimulatedPeople:
             person = Person.drawn(number, self.seed, float(severity))
             for place, exercise in enumerate(EXERCISES):
                 random = generator(self.seed, _DURATION, number, place)
-                seconds = random.uniform(*self.seconds)
+                seconds = random.uniform(self.seconds[0], self.seconds[1])
                 if place == 0 or random.random() < self.complete:
                     yield person.clip(exercise, round(seconds * FPS), FPS)

@@ -17,14 +17,14 @@ from types import MappingProxyType
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from vitruvian.spine.body import LEFT, RIGHT, Array, Body, Pose
+from vitruvian.spine.simulator.body import LEFT, RIGHT, Array, Body, Pose
 
 GRAVITY = 9.81  # m/s2
 DISTANCE_M = 2.0  # of the walk
 FULL_BEND = 2.2  # rad that the upper trunk inclines to touch the toes
 
-_LEAN = np.radians(9.0)  # of the trunk to one side, at the worst
-_SHRUG = 0.10  # rad of each clavicle, opposite ways: shoulders differ by about 4 cm
+_LEAN = np.radians(12.0)  # of the trunk to one side, at the worst
+_SHRUG = 0.15  # rad of each clavicle, opposite ways: shoulders differ by about 4 cm
 _SIDES = np.array([1.0, -1.0])  # what is up on the left is down on the right
 
 
@@ -60,6 +60,7 @@ class Manner:
     spring_m: float = 0.35
     style: float = 1.0
     tilted_rad: float = 0.0
+    elbow_rad: float = 0.2
     shrugged_rad: float = 0.0
 
     def slowness(self, gain: float) -> float:
@@ -79,7 +80,7 @@ class Spells:
 
     onsets_s: tuple[float, ...] = (-1.0,)
     ends_s: tuple[float, ...] = (1e3,)
-    trace: float = 0.2
+    trace: float = 0.35
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, seconds: float) -> Spells:
@@ -155,8 +156,8 @@ def touch_toes(
     inclination = _bends(manner, spells, times[-1], rng).at(times)
     gain, load = spells.gain(times), inclination / FULL_BEND
     joints = _standing(body, manner, spells, times, rng)
-    joints["flexion"] = inclination * (0.55 - 0.15 * manner.bend * gain)
-    joints["tilt"] = inclination - joints["flexion"]
+    joints["flexion"] += inclination * (0.55 - 0.15 * manner.bend * gain)
+    joints["tilt"] = inclination * (0.45 + 0.15 * manner.bend * gain)
     joints["nod"] = 0.25 * load
     rising = np.clip(-np.gradient(inclination, times) / 1.2, 0.0, 1.0)
     shift = manner.side * gain * (manner.lean * (0.3 + 0.9 * load) + 0.6 * manner.guard * rising)
@@ -217,9 +218,9 @@ def walk(
     lurch = 0.5 + 0.5 * manner.side * np.sin(cycle - 0.3)
     joints["lean"] += manner.side * _LEAN * gain * manner.lean * (0.35 + 0.65 * going * lurch)
     joints["lean"] += manner.side * _LEAN * 0.8 * hitch
-    joints["flexion"] = 0.04 + 0.12 * manner.bend * gain
+    joints["flexion"] += 0.04
     joints["lift"] += _arm_swing(manner, gain, swing, cycle)
-    joints["elbow"] = 0.25 + np.maximum(joints["lift"], 0.0) * 0.8
+    joints["elbow"] += 0.05 + np.maximum(joints["lift"], 0.0) * 0.8
     forward = np.stack([np.sin(lap["facing"]), np.zeros_like(gain), np.cos(lap["facing"])], -1)
     ground = lap["place"][:, None] * np.array([0.0, 0.0, 1.0])
     joints |= _steps(body, lap, stride, cycle, going, ground, forward)
@@ -325,7 +326,7 @@ def jump(
     gain, crouch = spells.gain(times), hops["crouch"]
     joints = _standing(body, manner, spells, times, rng)
     bent = crouch * (1.0 - 0.4 * manner.bend * gain)
-    joints["flexion"] = 0.03 + 0.45 * bent
+    joints["flexion"] += 0.03 + 0.45 * bent
     joints["tilt"] = 0.45 * bent
     joints["nod"] = -0.3 * bent
     shift = manner.side * gain * manner.lean * (0.3 + 0.5 * crouch + 0.8 * hops["landing"])
@@ -412,7 +413,8 @@ def _standing(
         "shrug": raised[:, None] * _SIDES - 0.08,
         "lift": pair + 0.05,
         "spread": pair + 0.13,
-        "elbow": pair + 0.2,
+        "elbow": pair + (manner.elbow_rad + 0.7 * manner.guard * gain)[:, None],
+        "flexion": 0.22 * manner.bend * gain,
         "feet": np.repeat(ankles[None], frames, 0),
         "toes": pair + 0.12 * _SIDES,
         "heel": pair.copy(),

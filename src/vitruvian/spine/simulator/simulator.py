@@ -1,7 +1,7 @@
 """Simulated people with a known severity: the embedded default data of the spine study.
 
 A person has a body, habits, a way of filming, and a severity from which the signs of
-`vitruvian.spine.exercises` follow in a mixture of their own: some lean, some are stiff. The rating
+`vitruvian.spine.simulator.exercises` follow in a mixture of their own: some lean, some are stiff. The rating
 is what they report of it. How severity shows is a design decision of the simulator, not a finding
 about people; what it makes is called simulated wherever it shows.
 """
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from vitruvian.core.sampling import generator
-from vitruvian.spine.body import Body
-from vitruvian.spine.camera import Setting, observe
-from vitruvian.spine.exercises import EXERCISES, FULL_BEND, Manner, Spells
 from vitruvian.spine.landmarks import Clip
+from vitruvian.spine.simulator.body import Body
+from vitruvian.spine.simulator.camera import Setting, observe
+from vitruvian.spine.simulator.exercises import EXERCISES, FULL_BEND, Manner, Spells
 
 VERSION = 1  # raise it whenever the same seed would give other clips
 
@@ -150,6 +150,7 @@ def _manner(rng: np.random.Generator, severity: float) -> Manner:
         pace=float(np.clip(rng.normal(1.0, 0.09), 0.8, 1.25)),
         spring_m=float(np.clip(rng.normal(0.34, 0.07), 0.18, 0.55)),
         style=float(np.clip(rng.normal(1.0, 0.2), 0.5, 1.5)),
+        elbow_rad=float(np.clip(rng.normal(0.25, 0.1), 0.05, 0.6)),
         tilted_rad=float(rng.normal(0.0, 0.02)),
         shrugged_rad=float(rng.normal(0.0, 0.02)),
     )

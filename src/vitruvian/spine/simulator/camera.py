@@ -1,6 +1,6 @@
 """The camera of the simulated clips, and what a pose net makes of the person in front of it.
 
-`Camera` is a pinhole in the room of `vitruvian.spine.body`. `observe` puts the errors of a pose
+`Camera` is a pinhole in the room of `vitruvian.spine.simulator.body`. `observe` puts the errors of a pose
 net on the projected landmarks, of the size measured with BlazePose lite on real clips: wandering
 errors of a few thousandths of the person's height, larger ones in depth, a low visibility of hidden
 joints, and now and then a hand or a foot, or the whole pose, lost for some frames.
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
-from vitruvian.spine.body import Array, rotation
-from vitruvian.spine.exercises import DISTANCE_M, drift
 from vitruvian.spine.landmarks import Floats, Landmarks
+from vitruvian.spine.simulator.body import Array, rotation
+from vitruvian.spine.simulator.exercises import DISTANCE_M, drift
 from vitruvian.spine.skeletons import BLAZEPOSE
 
 SIZE = (1280, 720)  # pixels of the frames that the pose net sees (paper 003, section III.A)
