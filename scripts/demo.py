@@ -1,12 +1,45 @@
-"""`make demo`: a small study on simulated data from end to end, through the real commands."""
+"""`make demo`: small studies on simulated data from end to end, through the real commands."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-STUDIES = ("liver_demo",)
+SIMULATED = Path("outputs/cache/simulated")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A study to show.
+
+    Attributes:
+        experiment: that trains in about a minute.
+        recording: gives the file to predict, once there are simulated data.
+    """
+
+    experiment: str
+    recording: Callable[[], Path]
+
+
+def a_scan() -> Path:
+    """One of the study's own phantoms."""
+    return sorted(SIMULATED.glob("liver-*/volume-0.nii*"))[0]
+
+
+def a_stranger() -> Path:
+    """Somebody with a bad back whom the model has never seen, walking for six seconds."""
+    from vitruvian.spine.simulator.simulator import Person
+    from vitruvian.spine.tables.tables import write_table
+
+    path = SIMULATED / "new-person.parquet"
+    write_table([Person.drawn(number=999, seed=123, severity=0.8).clip("walk", 180)], path)
+    return path
+
+
+DEMOS = (Demo("liver_demo", a_scan), Demo("spine_demo", a_stranger))
 
 
 def verb(name: str, *arguments: str) -> None:
@@ -15,21 +48,20 @@ def verb(name: str, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", f"vitruvian.{name}", *arguments], check=True)
 
 
-def demo(experiment: str) -> None:
-    """Train, evaluate the same run again, predict one of its scans."""
+def show(demo: Demo) -> None:
+    """Train, evaluate the same run again, predict a recording."""
     from vitruvian.core.rundir import new_run_path
 
-    run = new_run_path(Path("outputs"), experiment)
-    verb("train", f"experiment={experiment}", f"run={run}")
+    run = new_run_path(Path("outputs"), demo.experiment)
+    verb("train", f"experiment={demo.experiment}", f"run={run}")
     verb("evaluate", f"run={run}", "split=val")
-    scan = sorted(Path("outputs/cache/simulated").glob("liver-*/volume-0.nii*"))[0]
-    verb("predict", f"run={run}", f"input={scan}")
+    verb("predict", f"run={run}", f"input={demo.recording()}")
 
 
 def main() -> None:
     """Run every study."""
-    for experiment in STUDIES:
-        demo(experiment)
+    for demo in DEMOS:
+        show(demo)
 
 
 if __name__ == "__main__":

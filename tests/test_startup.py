@@ -12,6 +12,7 @@ import vitruvian
 
 HEAVY = ("torch", "pytorch_lightning", "lightning_fabric", "monai", "torchmetrics", "scipy", "cv2")
 HEAVY += ("nibabel", "pydicom", "numpy", "matplotlib")
+HEAVY += ("mediapipe", "av", "sqlalchemy", "pyarrow", "onnx", "onnxruntime")
 
 # Runs a verb, then names on a last line of stderr which heavy packages have been imported.
 PROBE = f"""
@@ -29,6 +30,11 @@ ANSWERS = {
     "config of an experiment": ("train", ["--cfg", "job", "experiment=liver_best"], "patch:"),
     "help of evaluate": ("evaluate", ["--help"], "vitruvian-evaluate run=DIR"),
     "help of predict": ("predict", ["-h"], "vitruvian-predict run=DIR"),
+    "help of extract": ("extract", ["-h"], "database: landmarks.db"),
+    "config of extract": ("extract", ["--cfg", "job"], "variant: lite"),
+    "help of live": ("live", ["-h"], "vitruvian-live run=DIR"),
+    "help of export": ("export", ["--help"], "vitruvian-export run=DIR"),
+    "config of the spine": ("train", ["--cfg", "job", "experiment=spine_lstm"], "windows:"),
 }
 MISTAKES = {
     "key": ("train", ["optimizer.lrr=1"], "did you mean `optimizer.lr`?"),
@@ -43,6 +49,24 @@ MISTAKES = {
     "no run": ("evaluate", ["run=nowhere"], "no run directory here"),
     "key of predict": ("predict", ["inptu=x"], "did you mean `input`?"),
     "no input": ("predict", ["run=x"], "input: a value is needed"),
+    "key of extract": ("extract", ["inptu=x"], "did you mean `input`?"),
+    "deep key of extract": ("extract", ["pose.variannt=x"], "did you mean `pose.variant`?"),
+    "choice of extract": ("extract", ["pose.variant=huge"], "expected `lite` or `full` or `heavy`"),
+    "key of live": ("live", ["run=x", "sorce=0"], "did you mean `source`?"),
+    "no source": ("live", ["run=x"], "source: a value is needed"),
+    "no run of live": ("live", ["run=nowhere", "source=0"], "no run directory here"),
+    "key of export": ("export", ["run=x", "otput=y"], "did you mean `output`?"),
+    "no run of export": ("export", ["run=nowhere"], "no run directory here"),
+    "key of the spine": (
+        "train",
+        ["experiment=spine_lstm", "datamodule.windws.length=3"],
+        "did you mean `datamodule.windows.length`?",
+    ),
+    "choice of the spine": (
+        "train",
+        ["experiment=spine_lstm", "model.scaling=min-max"],
+        "did you mean `minmax`?",
+    ),
 }
 
 
@@ -79,7 +103,7 @@ def test_the_probe_sees_an_import(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("torch pytorch_lightning ")
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "extract", "live", "export"])
 def test_module_and_script_are_the_same(verb: str, tmp_path: Path) -> None:
     script = Path(sys.executable).with_name(f"vitruvian-{verb}")
     if not script.is_file():

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import zipfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,9 @@ def contents(wheel: Path) -> set[str]:
 
 
 def sources() -> set[str]:
-    files = (ROOT / "src").rglob("*.py")
-    return {str(path.relative_to(ROOT / "src")) for path in files}
+    """Modules, and the files of the live page."""
+    files = ((ROOT / "src").rglob(f"*.{kind}") for kind in ("py", "html", "css", "js"))
+    return {str(path.relative_to(ROOT / "src")) for path in chain.from_iterable(files)}
 
 
 def configs() -> set[str]:
@@ -70,12 +72,18 @@ def test_wheel_holds_the_package_its_configs_and_nothing_else(wheel: Path) -> No
     assert wheel.stat().st_size < 1_000_000
 
 
+def test_wheel_holds_the_live_page(wheel: Path) -> None:
+    page = {f"vitruvian/spine/live/page.{kind}" for kind in ("html", "css", "js")}
+    assert page <= sources()
+    assert page <= contents(wheel)
+
+
 def test_wheel_names_its_commands_and_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (points,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         commands = archive.read(points).decode()
         assert any(name.endswith("licenses/LICENSE") for name in archive.namelist())
-    for verb in ("train", "evaluate", "predict"):
+    for verb in ("train", "evaluate", "predict", "extract", "live", "export"):
         assert f"vitruvian-{verb} = vitruvian.{verb}:main" in commands
 
 
@@ -198,6 +206,13 @@ def test_predicts(run: Path, installed: Installed) -> None:
     written = {Path(line) for line in done.stdout.split()}
     assert {path.suffix for path in written} == {".gz", ".json", ".png"}
     assert all((installed.folder / path).is_file() for path in written)
+
+
+@pytest.mark.parametrize("verb", ["extract", "live", "export"])
+def test_the_other_commands_answer(verb: str, installed: Installed) -> None:
+    done = installed(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"vitruvian-{verb}" in done.stdout
 
 
 def test_mistakes_are_told_by_the_installed_one_too(installed: Installed) -> None:

@@ -45,6 +45,7 @@ SMALL_SPINE = (
     "model.net.hidden=6",
     "model.net.dense=8",
     "trainer.max_epochs=3",
+    "trainer.check_val_every_n_epoch=1",
     "trainer.log_every_n_steps=1",
     "callbacks.checkpoints.every_n_steps=2",
 )

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.runs import SMALL, Kill, log_of, same, state, train, verb
+from tests.integration.runs import SMALL, SMALL_SPINE, Kill, log_of, same, state, train, verb
 
 pytestmark = pytest.mark.slow
+
+TABLE = "evaluation/test_simulated.csv"
 
 DDP = (
     *(key for key in SMALL if not key.startswith(("trainer=", "datamodule.simulator.cases"))),
@@ -20,6 +22,15 @@ DDP = (
     "datamodule.simulator.cases=9",
     "split.folds=3",  # three cases on two ranks: one of them is evaluated twice
     "model.net.eas_dropout=0.5",
+)
+
+SPINE = (
+    *(key for key in SMALL_SPINE if not key.startswith(("trainer=", "datamodule.simulator.pe"))),
+    "trainer=ddp",
+    "trainer.accelerator=cpu",
+    "datamodule.simulator.people=9",
+    "+datamodule.simulator.complete=1",
+    "split.folds=3",  # nine clips on two ranks
 )
 
 MOMENTS = {
@@ -96,9 +107,44 @@ def test_signal_to_one_rank_stops_all(tmp_path: Path, cache: str, whole: Path) -
     assert_alike(run, whole)
 
 
+# -- the spine study ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Path:
+    """A run of the spine study by two processes that nobody interrupts."""
+    run = tmp_path_factory.mktemp("spine") / "whole"
+    assert train(run, (*SPINE, cache)) == 0, log_of(run)
+    return run
+
+
+def test_each_clip_counts_once(people: Path) -> None:
+    found = [r for r in rows(people / TABLE) if r["predictor"] == "model"]
+    held_out = json.loads((people / "splits.json").read_text())["test"]
+    assert len(held_out) == 3
+    assert len({r["case"] for r in found}) == len(found) == 9
+    assert {r["participant"] for r in found} == set(held_out)
+
+
+def test_same_index_as_one_process(people: Path) -> None:
+    assert verb("evaluate", f"run={people}", "name=alone") == 0
+    for table in ("", "_per_person", "_exercise_walk"):
+        names = (f"{name}_simulated{table}.csv" for name in ("test", "alone"))
+        before, after = ((people / "evaluation" / name).read_bytes() for name in names)
+        assert after == before
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_people_killed_and_continued(moment: str, tmp_path: Path, cache: str, people: Path) -> None:
+    run = tmp_path / "run"
+    assert train(run, (*SPINE, cache), MOMENTS[moment]) == -signal.SIGKILL, log_of(run)
+    assert train(run) == 0, log_of(run)
+    assert_alike(run, people)
+
+
 def assert_alike(run: Path, whole: Path) -> None:
     ours, theirs = (state(r / "checkpoints" / "last.ckpt") for r in (run, whole))
     for part in theirs.keys() - {"loops"}:
         assert same(ours[part], theirs[part]), f"{part} differs"
-    for name in ("metrics.csv", "evaluation/test_simulated.csv"):
+    for name in ("metrics.csv", TABLE):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name} differs"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 
 from vitruvian.core.errors import DataError
-from vitruvian.core.sampling import TrainBatches, shard_cases
+from vitruvian.core.sampling import BatchDataset, EpochOrder, TrainBatches, shard_cases
 from vitruvian.core.splits import Splits
 
 Part = Literal["train", "val", "test", "all"]
@@ -83,6 +83,25 @@ class DataModule(pl.LightningDataModule):
     @abstractmethod
     def cases(self, subjects: Sequence[str]) -> list[Any]:
         """The cases of these subjects, as `Task.evaluate_case` takes them."""
+
+    def ordered(
+        self,
+        dataset: BatchDataset,
+        items: int,
+        batch_size: int,
+        seed: int,
+        samples_per_epoch: int | None,
+        workers: int,
+        pin_memory: bool,
+    ) -> TrainBatches:
+        """This rank's batches of a data set, in an order that can be resumed anywhere."""
+        rank, world = self.rank_and_world()
+        order = EpochOrder(
+            items, batch_size, seed, rank, world, samples_per_epoch=samples_per_epoch
+        )
+        return TrainBatches(
+            dataset, order, self.position, num_workers=workers, pin_memory=pin_memory
+        )
 
     # -- what Lightning asks ------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from vitruvian.core.config import Config, differences
 from vitruvian.core.datamodule import DataModule, Part
 from vitruvian.core.ddp import is_first_process, leave
 from vitruvian.core.errors import ConfigError, RunError
-from vitruvian.core.evaluation import Evaluation, Row, by_predictor, summarise, write
+from vitruvian.core.evaluation import Evaluation, Row, by_predictor, nulled, summarise, write
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
@@ -326,7 +326,8 @@ def _evaluate(
     views = {which: _view(task, rows, datamodule, config) for which, rows in tables.items()}
     if trainer.is_global_zero:
         for which, view in views.items():
-            notes = {"split": split, "pooled": view.pooled, "changed": list(changed)}
+            pooled = {who: nulled(figures) for who, figures in view.pooled.items()}
+            notes = {"split": split, "pooled": pooled, "changed": list(changed)}
             found, file = view.evaluation, f"{name}_{which}" if which else name
             write(found.rows, found.summary, run.evaluation, file, found.simulated, notes)
     cases = views.pop("")

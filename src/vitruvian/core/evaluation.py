@@ -309,8 +309,12 @@ def _as_json(summary: Summary) -> dict[str, Any]:
 
 
 def _nulled(statistic: Statistic) -> dict[str, Any]:
-    pairs = {field.name: getattr(statistic, field.name) for field in fields(Statistic)}
-    return {name: None if math.isnan(value) else value for name, value in pairs.items()}
+    return nulled({field.name: getattr(statistic, field.name) for field in fields(Statistic)})
+
+
+def nulled(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """Figures for JSON, which knows no NaN."""
+    return {name: None if math.isnan(value) else value for name, value in figures.items()}
 
 
 def read(directory: Path, name: str) -> Evaluation:

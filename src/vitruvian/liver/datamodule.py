@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vitruvian.core.datamodule import DataModule
 from vitruvian.core.errors import ConfigError, DataError
-from vitruvian.core.sampling import EpochOrder, TrainBatches
+from vitruvian.core.sampling import TrainBatches
 from vitruvian.core.store import Converted, Converter, Record, Store
 from vitruvian.liver.baselines import HuStatistics, fit_threshold
 from vitruvian.liver.cohort import SimulatedCohort, is_simulated
@@ -190,21 +190,14 @@ class LiverCT(DataModule):
     def train_batches(self) -> TrainBatches:
         """Random crops of the training patients."""
         dataset = self._crops([self._cases[s].record for s in self.splits.train])
-        rank, world = self.rank_and_world()
-        order = EpochOrder(
+        return self.ordered(
+            dataset,
             len(dataset),
             self._batch_size,
             self._seed,
-            rank,
-            world,
-            samples_per_epoch=self._samples,
-        )
-        return TrainBatches(
-            dataset,
-            order,
-            self.position,
-            num_workers=self._workers,
-            pin_memory=self._pin_memory,
+            self._samples,
+            self._workers,
+            self._pin_memory,
         )
 
     def _crops(self, records: Sequence[Record]) -> SliceCrops | VolumeCrops:

@@ -157,6 +157,7 @@ def shown_by(task: SpineRegressor, clip: Clip, case: SpineCase) -> list[Finding]
     if clip.landmarks.world is None:
         return findings(case.track, task.skeleton, case.exercise, case.aspect)
     world = replace(task.cleaning, coordinates="world").clean(clip.landmarks)
+    world = task.windows.fitted(world)  # findings name frames of the track that is shown
     return findings(world, task.skeleton, case.exercise, depth=True)
 
 

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row, by_predictor
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
@@ -88,6 +89,24 @@ class SpineRegressor(Task):
                 getattr(self, name) == getattr(datamodule, name),
                 f"model.{name}: differs from datamodule.{name}; leave it to follow the data",
             )
+        self._try_parts()
+
+    def _try_parts(self) -> None:
+        """Refuse a loss or an augmentation of another study before the first step does."""
+        points, seen = torch.zeros(2, 3, len(self.skeleton), self.skeleton.dims), torch.ones(2, 3)
+        visibility = seen[..., None].expand(2, 3, len(self.skeleton))
+        window = (points, visibility, seen.bool(), torch.zeros(2, dtype=torch.int64))
+        tried = {
+            "loss=huber": (self.loss, (torch.zeros(2), torch.zeros(2))),
+            "augment=spine_mirror": (self.augment, window),
+        }
+        for option, (part, arguments) in tried.items():
+            try:
+                _ = part and part(*arguments)
+            except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+                told = "is not made for windows of landmarks; choose another, such as"
+                key = option.partition("=")[0]
+                raise ConfigError(f"{key}: {type(part).__name__} {told} {option}") from error
 
     def fit_statistics(self, datamodule: pl.LightningDataModule) -> None:
         """Fit the scaling and the trivial baselines on training people."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from vitruvian.core.datamodule import DataModule
 from vitruvian.core.errors import ConfigError, DataError
-from vitruvian.core.sampling import EpochOrder, TrainBatches
+from vitruvian.core.sampling import TrainBatches
 from vitruvian.spine.data.cases import RED_FLAG, SpineCase, clean_case
 from vitruvian.spine.data.sources import Layout, Source
 from vitruvian.spine.landmarks import Clip
@@ -187,21 +187,14 @@ class SpineClips(DataModule):
             self._seed,
             self._jitter,
         )
-        rank, world = self.rank_and_world()
-        order = EpochOrder(
+        return self.ordered(
+            dataset,
             len(dataset),
             self._batch_size,
             self._seed,
-            rank,
-            world,
-            samples_per_epoch=self._samples,
-        )
-        return TrainBatches(
-            dataset,
-            order,
-            self.position,
-            num_workers=self._workers,
-            pin_memory=self._pin_memory,
+            self._samples,
+            self._workers,
+            self._pin_memory,
         )
 
     def cases(self, subjects: Sequence[str]) -> list[Any]:

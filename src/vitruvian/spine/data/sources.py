@@ -44,6 +44,9 @@ class Source:
             ConfigError: keys contradict each other.
             DataError: the data are missing or ill-formed.
         """
+        asked = "rehab_pile" if self.dataset is not None else self.layout
+        if self.root is None and asked not in ("auto", "database" if self.database else "auto"):
+            raise ConfigError(f"datamodule.root: layout={asked} needs a file or folder")
         if self.root is None and self.database is None:
             return _read_database(str(simulator.write(self.cache_dir / "simulated")))
         if self.root is None:

@@ -70,8 +70,10 @@ def read_repetitions(root: Path, lengths: bool = False) -> Iterator[Clip]:
             positions (kinect22).
 
     Raises:
-        DataError: a file does not hold 22 joints of three numbers.
+        DataError: there is no repetition, or a file does not hold 22 joints of three numbers.
     """
+    if not is_repetitions(root):
+        raise DataError(f"{root}: no repetition found, such as m01_s01_e01_positions.txt")
     found = ((path, _FILE.match(path.name)) for path in sorted(root.rglob("m*_positions*.txt*")))
     for path, match in found:
         if match is not None:

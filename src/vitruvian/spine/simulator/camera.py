@@ -1,9 +1,9 @@
 """The camera of the simulated clips, and what a pose net makes of the person in front of it.
 
-`Camera` is a pinhole in the room of `vitruvian.spine.simulator.body`. `observe` puts the errors of a pose
-net on the projected landmarks, of the size measured with BlazePose lite on real clips: wandering
-errors of a few thousandths of the person's height, larger ones in depth, a low visibility of hidden
-joints, and now and then a hand or a foot, or the whole pose, lost for some frames.
+`Camera` is a pinhole in the room of `body`. `observe` puts the errors of a pose net on projected
+landmarks, of the size measured with BlazePose lite on real clips: wandering errors of a few
+thousandths of the person's height, larger ones in depth, a low visibility of hidden joints, and
+now and then a hand or a foot, or the whole pose, lost for some frames.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from scipy.signal import lfilter
 
 from vitruvian.spine.landmarks import Floats, Landmarks
 from vitruvian.spine.simulator.body import Array, rotation
-from vitruvian.spine.simulator.exercises import DISTANCE_M, drift
+from vitruvian.spine.simulator.curves import drift
+from vitruvian.spine.simulator.gait import DISTANCE_M
 from vitruvian.spine.skeletons import BLAZEPOSE
 
 SIZE = (1280, 720)  # pixels of the frames that the pose net sees (paper 003, section III.A)

@@ -7,14 +7,15 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from vitruvian.core.errors import ConfigError
-from vitruvian.core.files import atomic
+from vitruvian.core.files import atomic, write_json
 from vitruvian.core.sampling import generator
 from vitruvian.spine.database.database import LandmarkDatabase
 from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.simulator.exercises import EXERCISES
-from vitruvian.spine.simulator.simulator import VERSION, Person, severities
+from vitruvian.spine.simulator.simulator import VERSION, Person, severities, truth
 
 FPS = 30.0
 _DURATION, _COMPLETE = 2, 3  # streams of chance, after those of the simulator
@@ -48,23 +49,45 @@ class SimulatedPeople:
                 raise ConfigError(f"{name}: a share above 0, not {getattr(self, name)}")
 
     def write(self, folder: Path) -> Path:
-        """Write the cohort into a database below `folder`, once, and return its path."""
-        values = {**asdict(self), "seconds": list(self.seconds)}
-        text = json.dumps([VERSION, values], sort_keys=True)
+        """Write the cohort into a database below `folder`, once, and return its path.
+
+        Beside it, in a file of the same name that ends in `.truth.json`, stands what is so about
+        these people; see `truth`.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        text = json.dumps([VERSION, self._values()], sort_keys=True)
         path = folder / f"people-{hashlib.sha256(text.encode()).hexdigest()[:12]}.db"
         if path.is_file():
             return path
-        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path.with_suffix(".truth.json"), self.truth())
         with atomic(path) as temporary, LandmarkDatabase(temporary) as database:
             database.add_many(self.clips(), {"simulator": VERSION})
         return path
 
+    def persons(self) -> Iterator[Person]:
+        """Draw the people."""
+        for number, severity in enumerate(severities(self.people, self.seed, self.healthy)):
+            yield Person.drawn(number, self.seed, float(severity))
+
+    def truth(self) -> dict[str, Any]:
+        """What is so about all of them, by participant, and the parameters they follow from."""
+        return {
+            "simulated": True,
+            "version": VERSION,
+            "parameters": self._values(),
+            "people": {person.name: truth(person) for person in self.persons()},
+        }
+
+    def _values(self) -> dict[str, Any]:
+        return {**asdict(self), "seconds": list(self.seconds)}
+
     def clips(self) -> Iterator[Clip]:
         """Simulate the clips, person by person; somebody has at least the first one."""
-        for number, severity in enumerate(severities(self.people, self.seed, self.healthy)):
-            person = Person.drawn(number, self.seed, float(severity))
+        for person in self.persons():
             for place, exercise in enumerate(EXERCISES):
-                random = generator(self.seed, _DURATION, number, place)
+                random = generator(self.seed, _DURATION, person.number, place)
                 seconds = random.uniform(self.seconds[0], self.seconds[1])
                 if place == 0 or random.random() < self.complete:
                     yield person.clip(exercise, round(seconds * FPS), FPS)

@@ -1,9 +1,9 @@
 """Simulated people with a known severity: the embedded default data of the spine study.
 
-A person has a body, habits, a way of filming, and a severity from which the signs of
-`vitruvian.spine.simulator.exercises` follow in a mixture of their own: some lean, some are stiff. The rating
-is what they report of it. How severity shows is a design decision of the simulator, not a finding
-about people; what it makes is called simulated wherever it shows.
+A person has a body, habits, a way of filming, and a severity from which the signs of `manner`
+follow in a mixture of their own: some lean, some are stiff. The rating is what they report of it.
+How severity shows is a design decision of the simulator, not a finding about people; what it makes
+is called simulated wherever it shows.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 
 from vitruvian.core.sampling import generator
 from vitruvian.spine.landmarks import Clip
-from vitruvian.spine.simulator.body import Body
+from vitruvian.spine.simulator.body import Array, Body
 from vitruvian.spine.simulator.camera import Setting, observe
-from vitruvian.spine.simulator.exercises import EXERCISES, FULL_BEND, Manner, Spells
+from vitruvian.spine.simulator.exercises import EXERCISES
+from vitruvian.spine.simulator.manner import FULL_BEND, Manner, Spells
 
-VERSION = 1  # raise it whenever the same seed would give other clips
+VERSION = 2  # raise it whenever the same seed would give other clips
 
 SIGNS = ("lean", "shoulder", "rotation", "bend")  # what paper 003 names; `truth` gives each 0 to 1
 _PERSON, _CLIP = 0, 1  # streams of chance
@@ -81,17 +82,33 @@ class Person:
             exercise: one of `EXERCISES`.
             frames: at least 2; the exercise is repeated as often as they allow.
             fps: frames per second.
+
+        Raises:
+            ValueError: there is no such exercise, or fewer than 2 frames.
         """
-        rng = generator(self.seed, _CLIP, self.number, list(EXERCISES).index(exercise))
+        if exercise not in EXERCISES:
+            raise ValueError(f"exercise must be one of {', '.join(EXERCISES)}, not {exercise!r}")
+        if frames < 2:
+            raise ValueError(f"frames must be at least 2, not {frames}")
+        rng, rating, spells = self._beginning(exercise, frames / fps)
         times = np.arange(frames) / fps
-        rating = self._rating(rng)
-        spells = Spells.drawn(rng, frames / fps)
         pose = EXERCISES[exercise](self.body, self.manner, spells, times, rng)
         camera = self.setting.camera(self.body.stature, exercise, rng)
         points = self.body.landmarks(pose)
         landmarks = observe(points, camera, self.body.stature, times, self.setting.clothing, rng)
         name = f"{self.name}-{exercise.replace(' ', '-')}"
         return Clip(name, self.name, exercise, landmarks, rating, simulated=True)
+
+    def spells(self, exercise: str, frames: int, fps: float = 30.0) -> Spells:
+        """When the signs show in the clip of the same arguments: the frames to be found."""
+        return self._beginning(exercise, frames / fps)[2]
+
+    def _beginning(
+        self, exercise: str, seconds: float
+    ) -> tuple[np.random.Generator, float, Spells]:
+        """What is drawn first of a clip: its rating and the spells; and the source of the rest."""
+        rng = generator(self.seed, _CLIP, self.number, list(EXERCISES).index(exercise))
+        return rng, self._rating(rng), Spells.drawn(rng, seconds)
 
     def _rating(self, rng: np.random.Generator) -> float:
         """100 (1 - severity), as reported: with an error of 5 points in all, rounded."""
@@ -116,7 +133,7 @@ def truth(person: Person) -> dict[str, Any]:
     }
 
 
-def severities(people: int, seed: int, healthy: float = 0.79) -> np.ndarray:
+def severities(people: int, seed: int, healthy: float = 0.79) -> Array:
     """(people,) severity of each person of a cohort.
 
     People are ranked at random, and the rank gives the severity: so a small cohort has its share of
