@@ -149,7 +149,17 @@ def leads_nowhere(error: InterpolationResolutionError, config: DictConfig | None
     if missing is None:
         return f"{place}{text}"
     keys = [key for key, _ in flatten(OmegaConf.to_container(config))] if config else []
-    return f"{place}${{{missing[1]}}} leads nowhere{_meant(nearest(missing[1], keys))}"
+    return f"{place}${{{missing[1]}}} leads nowhere{_meant(nearest(missing[1], keys))}{_of(error)}"
+
+
+def _of(error: InterpolationResolutionError) -> str:
+    """An option that looks for a key of another group is often of another study than that one."""
+    reader, _, _ = str(error.full_key or "").partition(".")
+    missing = _INTERPOLATED.search(str(error).splitlines()[0])
+    group = missing[1].partition(".")[0] if missing else ""
+    if group not in ROOT_KEYS or reader not in ROOT_KEYS or group == reader:
+        return ""
+    return f"; are this {reader} and this {group} of different studies?"
 
 
 # -- the root -------------------------------------------------------------------------------------
