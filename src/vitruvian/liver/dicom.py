@@ -148,7 +148,8 @@ def open_series(paths: Sequence[Path]) -> Series:
         _check_alike(slices[0], other)
     if len(slices) < 2:
         raise DataError(f"{paths[0]}: the only slice of its series; copy the whole series")
-    normal = np.cross(slices[0].orientation[:3], slices[0].orientation[3:])
+    rows, columns = slices[0].orientation[:3], slices[0].orientation[3:]
+    normal = np.asarray(np.cross(rows, columns), np.float64)
     slices.sort(key=lambda item: float(item.position @ normal))
     _check_stack(slices, normal)
     grid = _series_grid(slices)

@@ -136,13 +136,10 @@ def _load(path: Path) -> Array:
 
 
 def _array(stream: BinaryIO) -> Array:
-    version = np.lib.format.read_magic(stream)
-    reader = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    _, _, dtype = reader(stream)
+    if np.lib.format.read_magic(stream) == (1, 0):
+        _, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        _, _, dtype = np.lib.format.read_array_header_2_0(stream)
     if dtype.hasobject:
         found = _Numbers(stream).load()
         return np.asarray(found, dtype=object)

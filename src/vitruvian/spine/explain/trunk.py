@@ -149,7 +149,7 @@ class Trunk:
         """(T,) of the shoulders against the hips about the spine."""
         axis = _unit(self.spine)
         hips, shoulders = (v - _dot(v, axis)[:, None] * axis for v in (self.hips, self.shoulders))
-        sine = _dot(np.cross(hips, shoulders), axis)
+        sine = _dot(np.asarray(np.cross(hips, shoulders), np.float64), axis)
         return np.degrees(np.arctan2(sine, _dot(hips, shoulders)))
 
     @property
@@ -170,7 +170,7 @@ class Trunk:
     @property
     def _stride(self) -> Floats:
         """(T,) how far the left ankle is in front of the right one, in trunks."""
-        front = np.cross(_unit(self.hips * (1, 0, 1)), (0, 1, 0))
+        front = np.asarray(np.cross(_unit(self.hips * (1, 0, 1)), (0, 1, 0)), np.float64)
         return _dot(self.step, front) / np.linalg.norm(self.spine, axis=1).max()
 
     @property

@@ -220,7 +220,7 @@ def rotation(axis: int, angle: Array) -> Array:
 
 def _front_of(across: Array) -> Array:
     """(T, 3) the horizontal direction in front of a pelvis whose left is `across`."""
-    return np.cross(across, (0.0, 1.0, 0.0))
+    return np.asarray(np.cross(across, (0.0, 1.0, 0.0)), np.float64)
 
 
 def _pelvis(pose: Pose) -> Array:
