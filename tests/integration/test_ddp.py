@@ -29,7 +29,7 @@ SPINE = (
     "trainer=ddp",
     "trainer.accelerator=cpu",
     "datamodule.simulator.people=9",
-    "+datamodule.simulator.complete=1",
+    "datamodule.simulator.complete=1",
     "split.folds=3",  # nine clips on two ranks
 )
 
