@@ -27,7 +27,7 @@ from vitruvian.core.task import Task
 
 CONF = config_directory()
 ROOT_FILE = CONF / "train.yaml"
-ROOT_FILES = (ROOT_FILE, CONF / "extract.yaml")  # the second: tests/spine/test_extract.py
+ROOT_FILES = (ROOT_FILE, CONF / "extract.yaml")  # the second: tests/spine/test_extract_verb.py
 FILES = sorted(CONF.rglob("*.yaml"))
 
 

@@ -150,7 +150,7 @@ def test_without_processes() -> None:
 
 PROGRAM = """
 import sys, time
-from tests.spine.test_worker_pool import first_heard, work
+from tests.spine.extract.test_worker_pool import first_heard, work
 from vitruvian.spine.extract.worker_pool import WorkerPool
 with WorkerPool(work, 2) as pool:
     for _ in range(2):
