@@ -263,7 +263,6 @@ def windows_of(run: Path, clip: Clip) -> tuple[Any, torch.Tensor]:
 def test_an_exported_net_says_the_same_of_windows(
     run: Path, strangers: list[Clip], log: Path
 ) -> None:
-    pytest.importorskip("onnx")
     assert verb("export", f"run={run}", log=log) == 0, said(log)
     assert said(log).strip() == str(run / "model.onnx")
     batch, expected = windows_of(run, strangers[0])
@@ -278,7 +277,6 @@ def test_an_exported_net_says_the_same_of_windows(
 def test_an_exported_step_ends_each_window_with_the_same(
     run: Path, strangers: list[Clip], tmp_path: Path, log: Path
 ) -> None:
-    pytest.importorskip("onnx")
     file = tmp_path / "step.onnx"
     assert verb("export", f"run={run}", "stream=true", f"output={file}", log=log) == 0, said(log)
     batch, expected = windows_of(run, strangers[0])
@@ -294,7 +292,6 @@ def test_an_exported_step_ends_each_window_with_the_same(
 def test_a_checkpoint_alone_is_exported_beside_where_you_are(
     run: Path, tmp_path: Path, log: Path
 ) -> None:
-    pytest.importorskip("onnx")
     shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     assert verb("export", f"run={tmp_path / 'alone.ckpt'}", log=log, folder=tmp_path) == 0
     assert said(log).strip() == "model.onnx"
@@ -303,7 +300,6 @@ def test_a_checkpoint_alone_is_exported_beside_where_you_are(
 
 @pytest.mark.slow
 def test_a_net_that_looks_ahead_has_no_stream(tmp_path: Path, cache: str, log: Path) -> None:
-    pytest.importorskip("onnx")
     run = tmp_path / "run"
     gone = ("model.net.embedding=", "model.net.hidden=", "model.net.dense=")
     small = [key for key in SHORT if not key.startswith(gone)]

@@ -147,8 +147,9 @@ def test_monai_has_fewer_surface_voxels():
 
 
 def monai_distances(first, second, spacing):
-    torch = pytest.importorskip("torch")
-    metrics = pytest.importorskip("monai.metrics")
+    import torch
+    from monai import metrics
+
     pair = [torch.from_numpy(mask)[None, None] for mask in (first, second)]
     options = {"include_background": True, "spacing": list(spacing)}
     hausdorff = metrics.compute_hausdorff_distance
@@ -289,7 +290,8 @@ def test_ill_formed_spacings(spacing):
 
 @pytest.mark.real_data
 def test_shifted_real_liver(real_data):
-    nib = pytest.importorskip("nibabel")
+    import nibabel as nib
+
     image = nib.load(real_data / "ct_lits_volume0" / "segmentation-0.nii.gz")
     truth = np.asarray(image.dataobj).astype(np.uint8).transpose(2, 1, 0)
     spacing = image.header.get_zooms()[::-1]

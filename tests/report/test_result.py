@@ -94,4 +94,4 @@ def test_ends_of_intervals_are_no_figures() -> None:
 def test_nothing_is_shown_for_nothing() -> None:
     console = Console(file=io.StringIO())
     show_pooled({"model": {}}, console)
-    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    assert console.file.getvalue() == ""

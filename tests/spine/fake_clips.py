@@ -35,7 +35,7 @@ def fake_clip(
     """A clip of the person and exercise that its name says."""
     participant, _, file = name.rpartition("/")
     labels = {"participant": participant or "p000", "exercise": file.split(".")[0], "rating": 62.5}
-    return Clip(name, landmarks=fake_landmarks(seed, frames), **{**labels, **fields})  # type: ignore[arg-type]
+    return Clip(name, landmarks=fake_landmarks(seed, frames), **{**labels, **fields})
 
 
 def same_bits(one: Landmarks, other: Landmarks) -> bool:

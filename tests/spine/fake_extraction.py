@@ -73,4 +73,4 @@ def fake_videos(folder: Path, orders: Iterable[str], first: int = 0) -> list[str
 class FakeFolder(ExtractFolder):
     """`ExtractFolder` with the fake extraction."""
 
-    extract = staticmethod(fake_extract)  # type: ignore[assignment]
+    extract = staticmethod(fake_extract)

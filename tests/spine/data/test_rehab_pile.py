@@ -107,7 +107,8 @@ def test_a_name_outside_the_collection_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A server with the collection's folders; aeon is told that this is the collection."""
-    loader = pytest.importorskip("aeon.datasets.rehabpile_loader", reason="aeon is not installed")
+    from aeon.datasets import rehabpile_loader as loader
+
     served = tmp_path / "served"
     for name in loader.REHABPILE_COLLECTIONS:
         (served / name).mkdir(parents=True)

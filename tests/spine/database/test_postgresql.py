@@ -84,7 +84,6 @@ def _unprivileged() -> str | None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     programs = _programs()
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
     # not pytest's folder: that is private, and too deep for the name of a socket
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     server = Server(programs, folder, _unprivileged())

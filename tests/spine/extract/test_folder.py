@@ -257,7 +257,7 @@ def test_a_process_that_dies_after_writing_has_not_failed(
     videos: Path, db: LandmarkDatabase
 ) -> None:
     class Dying(FakeFolder):
-        extract = staticmethod(fake_extract_and_write)  # type: ignore[assignment]
+        extract = staticmethod(fake_extract_and_write)
 
     os.environ["FAKE_DATABASE"] = str(db)
     try:
@@ -297,11 +297,11 @@ def test_clips_of_a_folder_for_training(
     monkeypatch.setattr(module, "ExtractFolder", partial(FakeFolder, workers=0))
     db.add(fake_clip("of another folder"), IDENTITY, "c")
     for _ in range(2):
-        found = list(extracted_clips(videos, str(db), FakePose()))  # type: ignore[arg-type]
+        found = list(extracted_clips(videos, str(db), FakePose()))
         assert [clip.name for clip in found] == ["c00.mp4", "c01.mp4", "c02.mp4"]
     (videos / "c07.mp4").write_text("bad")
     with pytest.raises(DataError, match=r"1 clips are bad; remove or mend them:\n  c07\.mp4: "):
-        extracted_clips(videos, str(db), FakePose())  # type: ignore[arg-type]
+        extracted_clips(videos, str(db), FakePose())
 
 
 def test_outside_of_the_main_thread(videos: Path, db: LandmarkDatabase) -> None:

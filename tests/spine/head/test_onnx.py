@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnxruntime as runtime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -32,9 +33,6 @@ from vitruvian.spine.nets import (
     WindowNet,
 )
 from vitruvian.spine.skeletons import skeleton_named
-
-pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
 
 SKELETON = skeleton_named("joints3x2")
 RECURRENT = {"embedding": 7, "hidden": 8, "dense": 9}

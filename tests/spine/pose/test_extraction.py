@@ -217,7 +217,7 @@ def test_a_stream_may_be_left_early(clip: Path, after: int) -> None:
     stream = stream_poses(clip, BlazePose())
     for _ in range(after):
         next(stream)
-    stream.close()  # type: ignore[attr-defined]  # an iterator that is a generator
+    stream.close()  # an iterator that is a generator
     assert set(threading.enumerate()) <= threads
 
 

@@ -100,7 +100,7 @@ def test_the_reader_waits_for_a_slow_consumer(length: int, buckets: int) -> None
     with ImageBuffer(length, buckets).fill(camera) as frames:
         for number in range(full):
             assert next(frames).index == number
-            until(lambda n=number: camera.made == full + n)  # type: ignore[misc]
+            until(lambda n=number: camera.made == full + n)
             assert frames.held == full
             assert camera.made == full + number  # not one more while this one is in use
         assert sum(1 for _ in frames) == 2 * full
@@ -223,7 +223,7 @@ def test_a_reader_that_fails(error: BaseException) -> None:
 
 
 def test_a_source_that_cannot_be_iterated() -> None:
-    with ImageBuffer().fill(3) as frames, pytest.raises(TypeError):  # type: ignore[arg-type, var-annotated]
+    with ImageBuffer().fill(3) as frames, pytest.raises(TypeError):
         next(frames)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from vitruvian.core.errors import ConfigError, RunError
+from vitruvian.core.errors import RunError
 from vitruvian.core.files import atomic
 from vitruvian.spine.live.drawing import Picture
 from vitruvian.spine.live.views import View
@@ -48,10 +48,6 @@ class Recording:
         self._last = -1
 
     def __enter__(self) -> Recording:
-        try:
-            import av  # noqa: F401 - needed later: found missing before the camera is started
-        except ImportError as error:
-            raise ConfigError("video: PyAV is needed to record; pip install av") from error
         self._temporary = self._file.enter_context(atomic(self.path))
         return self
 
