@@ -18,14 +18,14 @@ import cv2
 import numpy as np
 
 from tests.benchmarks.harness import Ratio, Row, Scale, Work, side_by_side
-from tests.spine.clips import Image, write_video
+from tests.clips import Image, write_video
 from vitruvian.core.errors import DataError
+from vitruvian.core.video.resizing import RESIZES
+from vitruvian.core.video.video import open_video
 from vitruvian.spine.extract.folder import ExtractFolder
 from vitruvian.spine.pose.blazepose import BlazePose
 from vitruvian.spine.pose.extraction import extract
 from vitruvian.spine.pose.pose_models import VARIABLE
-from vitruvian.spine.video.resizing import RESIZES
-from vitruvian.spine.video.video import open_video
 
 PAPER_S = 0.048  # per frame, over at least 20,000 images (paper 003, section III.C)
 SHARED = Path(__file__).resolve().parents[3] / "shared"

@@ -16,6 +16,7 @@ import torch
 from tests.integration.runs import SMALL_SPINE, log_of, state, train, verb
 from vitruvian.core import engine
 from vitruvian.core.rundir import RunDirectory
+from vitruvian.core.video.video import open_video
 from vitruvian.spine.data.cases import SpineCase
 from vitruvian.spine.database.database import LandmarkDatabase
 from vitruvian.spine.head.onnx_runtime import OnnxIndex, OnnxStep
@@ -23,7 +24,6 @@ from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.regressor import SpineRegressor
 from vitruvian.spine.simulator.cohort import SimulatedPeople
 from vitruvian.spine.tables.tables import write_table
-from vitruvian.spine.video.video import open_video
 
 SHORT = (*SMALL_SPINE, "trainer.max_epochs=1")
 PREDICTORS = {"model", "baseline: train mean", "baseline: majority class"}

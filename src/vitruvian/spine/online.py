@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.task import SIMULATED_KEY
+from vitruvian.core.video.video import open_video
 from vitruvian.spine.head.streaming import StreamingIndex
 from vitruvian.spine.live.session import run
 from vitruvian.spine.pose.extraction import stream_poses
 from vitruvian.spine.skeletons import BLAZEPOSE
-from vitruvian.spine.video.video import open_video
 
 if TYPE_CHECKING:
     from vitruvian.spine.regressor import SpineRegressor

@@ -19,10 +19,10 @@ import numpy.typing as npt
 import pytest
 
 from vitruvian.core.errors import ConfigError, DataError
+from vitruvian.core.video.resizing import RESIZES
 from vitruvian.spine.pose.blazepose import BlazePose, FramePose, Resize, _quiet, mediapipe_version
 from vitruvian.spine.pose.pose_models import DETECTOR, LANDMARK_NET
 from vitruvian.spine.skeletons import BLAZEPOSE
-from vitruvian.spine.video.resizing import RESIZES
 
 Image = npt.NDArray[np.uint8]
 

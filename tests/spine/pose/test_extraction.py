@@ -18,15 +18,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.spine.clips import write_video
+from tests.clips import write_video
 
 from vitruvian.core.errors import ConfigError, DataError
+from vitruvian.core.video.video import Frame, VideoSource, open_video
+from vitruvian.core.video.video_readers import ImagesReader
 from vitruvian.spine.landmarks import Landmarks
 from vitruvian.spine.pose.blazepose import BlazePose
 from vitruvian.spine.pose.extraction import extract, stream_poses
 from vitruvian.spine.skeletons import BLAZEPOSE
-from vitruvian.spine.video.video import Frame, VideoSource, open_video
-from vitruvian.spine.video.video_readers import ImagesReader
 
 Image = npt.NDArray[np.uint8]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vitruvian.core.errors import DataError, UserError
+from vitruvian.core.video.video_readers import find_images
 from vitruvian.spine.database.connections import Connections
 from vitruvian.spine.database.schema import FILES
 from vitruvian.spine.extract.recordings import Recording
-from vitruvian.spine.video.video_readers import find_images
 
 _SETTLED_NS = 2_000_000_000  # the coarsest clock of a common file system ticks every 2 s
 

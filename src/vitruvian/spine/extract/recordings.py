@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitruvian.core.errors import DataError
+from vitruvian.core.video.video_readers import is_image
 from vitruvian.spine.tables.ratings import Ratings
-from vitruvian.spine.video.video_readers import is_image
 
 VIDEO_ENDINGS = (
     *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"),

@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 
 from vitruvian.core.errors import DataError
+from vitruvian.core.video.buffer import BufferedFrames, ImageBuffer
+from vitruvian.core.video.video import Frame, VideoSource, open_video
 from vitruvian.spine.landmarks import Landmarks
 from vitruvian.spine.pose.blazepose import BlazePose, FramePose, PoseLandmarker
 from vitruvian.spine.skeletons import BLAZEPOSE
-from vitruvian.spine.video.buffer import BufferedFrames, ImageBuffer
-from vitruvian.spine.video.video import Frame, VideoSource, open_video
 
 Source = str | int | Path | VideoSource
 PosedFrame = tuple[Frame, FramePose | None]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from tests.spine.clips import (
+from tests.clips import (
     half,
     is_upright,
     number_in,
@@ -19,7 +19,7 @@ from tests.spine.clips import (
 )
 
 from vitruvian.core.errors import DataError
-from vitruvian.spine.video.video import open_video
+from vitruvian.core.video.video import open_video
 
 # --- images --------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ WITHOUT_PYAV = """
 import sys
 sys.modules["av"] = None  # as if it were not installed
 from vitruvian.core.errors import DataError
-from vitruvian.spine.video.video import open_video
+from vitruvian.core.video.video import open_video
 try:
     with open_video(sys.argv[1], sys.argv[2]) as source:
         for frame in source:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.spine.clips import (
+from tests.clips import (
     is_upright,
     number_in,
     picture,
@@ -17,8 +17,8 @@ from tests.spine.clips import (
     write_video,
 )
 
-from vitruvian.spine.video.resizing import Letterbox, resized
-from vitruvian.spine.video.video import open_video
+from vitruvian.core.video.resizing import Letterbox, resized
+from vitruvian.core.video.video import open_video
 
 # picture, resize, frame, picture within it, left, top
 FITS = [

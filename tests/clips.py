@@ -12,8 +12,8 @@ import av
 import cv2
 import numpy as np
 
-from vitruvian.spine.video.resizing import Image
-from vitruvian.spine.video.video import Frame, VideoSource
+from vitruvian.core.video.resizing import Image
+from vitruvian.core.video.video import Frame, VideoSource
 
 TICKS = 90_000  # of a second: the finest clock that all containers used here can keep
 BITS = 8

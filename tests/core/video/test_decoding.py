@@ -14,8 +14,8 @@ import av
 import cv2
 import numpy as np
 import pytest
-from tests.spine.cameras import rtsp_camera, unused_port, web_camera, web_server
-from tests.spine.clips import (
+from tests.cameras import rtsp_camera, unused_port, web_camera, web_server
+from tests.clips import (
     FRONT,
     IN_ORDER,
     half,
@@ -28,9 +28,9 @@ from tests.spine.clips import (
 )
 
 from vitruvian.core.errors import DataError
-from vitruvian.spine.video.buffer import ImageBuffer
-from vitruvian.spine.video.decoding import Turn
-from vitruvian.spine.video.video import open_video
+from vitruvian.core.video.buffer import ImageBuffer
+from vitruvian.core.video.decoding import Turn
+from vitruvian.core.video.video import open_video
 
 # --- files ---------------------------------------------------------------------------------------
 
@@ -297,7 +297,7 @@ def test_a_network_camera(camera: Any) -> None:
 
 
 def test_a_camera_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vitruvian.spine.video.decoding.TIMEOUT_S", 1.0)
+    monkeypatch.setattr("vitruvian.core.video.decoding.TIMEOUT_S", 1.0)
     with web_camera() as served, open_video(f"{served.address}/video") as source:
         next(source)
         served.silent.set()

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vitruvian.core.errors import DataError
-from vitruvian.spine.video.resizing import Image, Size, resized
+from vitruvian.core.video.resizing import Image, Size, resized
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 

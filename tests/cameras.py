@@ -17,7 +17,7 @@ from typing import Any
 import av
 import cv2
 
-from tests.spine.clips import picture
+from tests.clips import picture
 
 PERIOD_S = 0.01  # between two pictures
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.spine.clips import number_in, write_video
+from tests.clips import number_in, write_video
 
-from vitruvian.spine.video.buffer import BufferedFrames, ImageBuffer
-from vitruvian.spine.video.resizing import Image
-from vitruvian.spine.video.video import Frame, open_video
+from vitruvian.core.video.buffer import BufferedFrames, ImageBuffer
+from vitruvian.core.video.resizing import Image
+from vitruvian.core.video.video import Frame, open_video
 
 
 class Camera:
@@ -245,8 +245,8 @@ import itertools
 import sys
 import time
 import numpy as np
-from vitruvian.spine.video.buffer import ImageBuffer
-from vitruvian.spine.video.video import Frame
+from vitruvian.core.video.buffer import ImageBuffer
+from vitruvian.core.video.video import Frame
 
 def camera(pause):
     for number in itertools.count():

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.spine.clips import numbers_in, write_images, write_video
+from tests.clips import numbers_in, write_images, write_video
 
 from vitruvian.core.errors import ConfigError, DataError
-from vitruvian.spine.video.buffer import ImageBuffer
-from vitruvian.spine.video.video import Timeline, open_video
+from vitruvian.core.video.buffer import ImageBuffer
+from vitruvian.core.video.video import Timeline, open_video
 
 # --- sources -------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from vitruvian.core.errors import ConfigError, DataError
-from vitruvian.spine.video.resizing import Image, Letterbox, Size, frame_size
-from vitruvian.spine.video.video_readers import (
+from vitruvian.core.video.resizing import Image, Letterbox, Size, frame_size
+from vitruvian.core.video.video_readers import (
     BrokenError,
     CaptureReader,
     ImagesReader,
@@ -268,7 +268,7 @@ def _video_reader(address: str | Path, name: str) -> Reader:
         import av  # noqa: F401
     except ImportError:
         return CaptureReader(str(address), name)
-    from vitruvian.spine.video.decoding import PyavReader
+    from vitruvian.core.video.decoding import PyavReader
 
     return PyavReader(address, name)
 

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from vitruvian.core.errors import DataError
-from vitruvian.spine.video.resizing import Image, Size
-from vitruvian.spine.video.video_readers import BrokenError
+from vitruvian.core.video.resizing import Image, Size
+from vitruvian.core.video.video_readers import BrokenError
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
