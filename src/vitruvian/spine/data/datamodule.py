@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +12,10 @@ import numpy as np
 
 from vitruvian.core.datamodule import DataModule
 from vitruvian.core.errors import ConfigError, DataError
+from vitruvian.core.examination import Examined
 from vitruvian.core.sampling import TrainBatches
 from vitruvian.spine.data.cases import RED_FLAG, SpineCase, clean_case
+from vitruvian.spine.data.examination import examine_clip, read_each
 from vitruvian.spine.data.sources import Layout, Source
 from vitruvian.spine.landmarks import Clip
 from vitruvian.spine.pose.blazepose import BlazePose
@@ -122,6 +124,9 @@ class SpineClips(DataModule):
             seen[clip.exercise] += 1
             if self._exercises is None or clip.exercise in self._exercises:
                 yield clip
+        self._refuse_absent(seen)
+
+    def _refuse_absent(self, seen: Mapping[str, int]) -> None:
         absent = [name for name in self._exercises or () if name not in seen]
         if absent:
             known = ", ".join(sorted(seen))
@@ -149,6 +154,24 @@ class SpineClips(DataModule):
         log.info("left out: %d clip%s", len(bad), "" if len(bad) == 1 else "s")
         for line in shown:
             log.info("  %s", line)
+
+    def examine(self, figures: Path | None = None) -> Iterator[Examined]:
+        """Look at every clip: frames, rate, share masked, rating and person; it draws no figures.
+
+        Raises:
+            ConfigError: keys contradict each other, or name an exercise that is not there.
+            DataError: there is nothing to read.
+        """
+        seen: Counter[str] = Counter()
+        for found in read_each(self._source, self._simulator):
+            if isinstance(found, Examined):
+                yield found
+                continue
+            clip, notes = found
+            seen[clip.exercise] += 1
+            if self._exercises is None or clip.exercise in self._exercises:
+                yield examine_clip(clip, notes, self.skeleton, self.cleaning)
+        self._refuse_absent(seen)
 
     # -- who is there -------------------------------------------------------------------------
 

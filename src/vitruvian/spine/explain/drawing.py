@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vitruvian.core.files import atomic
+from vitruvian.report.sheet import BLUE, SKY, SMALL, VERMILLION
+from vitruvian.report.sheet import sheet as report_sheet
 from vitruvian.spine.explain.findings import WORDING
 from vitruvian.spine.landmarks import Times
 
@@ -25,29 +26,6 @@ if TYPE_CHECKING:
 Values = npt.NDArray[Any]
 Band = tuple[Values, Values]
 
-BLUE, ORANGE, VERMILLION, SKY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9"
-GREY, PALE = "#5F6368", "#E8EAED"
-SMALL = 7.5  # points
-_TITLE = 7  # letters of a title that fit on an inch
-
-_STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,  # a $ in the name of a clip is a $
-    "savefig.dpi": 150,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "vitruvian",  # else names within the file are random
-}
-_UNDATED: dict[str, dict[str, None]] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None, "Creator": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
-
 
 @contextmanager
 def sheet(
@@ -57,46 +35,9 @@ def sheet(
     simulated: bool = False,
     notes: Sequence[str] = (),
 ) -> Iterator[Figure]:
-    """A figure with title, banner and wording, written when the block ends well.
-
-    Args:
-        path: of the file; its ending says the format.
-        size: width and height in inches. The outermost 0.4 at the top and 0.3 at the bottom, and
-            0.16 more for each note, are taken.
-        title: at the top.
-        simulated: whether data or model are; a banner says so.
-        notes: lines above the wording.
-
-    Raises:
-        ValueError: the ending of the path is none of png, svg and pdf.
-        RunError: the file cannot be written.
-    """
-    ending = path.suffix.lower()
-    if ending not in _UNDATED:
-        raise ValueError(f"{path}: a figure ends in {', '.join(_UNDATED)}")
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    with style.context(["default", _STYLE]):  # not the user's own matplotlibrc
-        figure = Figure(figsize=size)
+    """A sheet of `vitruvian.report.sheet` that says at its bottom what an index is not."""
+    with report_sheet(path, size, title, simulated, [*notes, WORDING]) as figure:
         yield figure
-        _write_margins(figure, title, simulated, notes)
-        with atomic(path) as temporary:
-            figure.savefig(temporary, format=ending[1:], metadata=_UNDATED[ending])
-
-
-def _write_margins(figure: Figure, title: str, simulated: bool, notes: Sequence[str]) -> None:
-    width, height = figure.get_size_inches()
-    left, right, top = 0.12 / width, 1 - 0.15 / width, 1 - 0.22 / height
-    room = int((width - 1.2) * _TITLE)
-    shown = title if len(title) <= room else f"…{title[-room:]}"  # names differ at their ends
-    figure.text(left, top, shown, weight="bold", size=12, va="center")
-    if simulated:
-        box = {"facecolor": VERMILLION, "lw": 0}
-        white: dict[str, Any] = {"color": "white", "weight": "bold", "bbox": box}
-        figure.text(right, top, "SIMULATED", va="center", ha="right", **white)
-    words = "\n".join([*notes, WORDING])
-    figure.text(left, 0.08 / height, words, size=SMALL, color=GREY, linespacing=1.4)
 
 
 def draw_index(

@@ -15,15 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from vitruvian.report.sheet import BLUE, GREY, ORANGE, PALE, SMALL, VERMILLION
 from vitruvian.spine.data.cases import RED_FLAG
 from vitruvian.spine.explain.attribution import top_joints
 from vitruvian.spine.explain.drawing import (
-    BLUE,
-    GREY,
-    ORANGE,
-    PALE,
-    SMALL,
-    VERMILLION,
     Band,
     Values,
     draw_attribution,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vitruvian.spine.explain.drawing import BLUE, GREY, ORANGE, VERMILLION
+from vitruvian.report.sheet import BLUE, GREY, ORANGE, VERMILLION
 from vitruvian.spine.explain.findings import Finding
 from vitruvian.spine.explain.trunk import TRUNK
 from vitruvian.spine.skeletons import Skeleton
