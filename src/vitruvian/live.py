@@ -12,17 +12,19 @@ from vitruvian.core.cli import (
     take_keys,
     wants_help,
 )
+from vitruvian.core.live import AUTO, LiveOptions
 
 KEYS = {
     "run": None,
     "source": None,
     "port": "8765",
-    "page": "true",
+    "page": AUTO,
     "video": None,
     "window": "false",
     "image": "true",
     "realtime": "false",
     "wait": "false",
+    "table": None,
     "checkpoint": "best",
     "device": "auto",
 }
@@ -35,13 +37,14 @@ source. Exit code 0; 2 if the source was lost; 128 + n if stopped by signal n.
 
   run         run directory, or a checkpoint file
   source      a camera's number, a file, or a URL (rtsp://..., http://...)
-  page        show a page in the browser; its address is printed    (true)
+  page        a page in the browser, where the study has one       (auto)
   port        of the page, on this machine only; 0: any free one    (8765)
   video       file to record into, such as out.mp4
   window      show a window on the desktop                          (false)
   image       false: only what was found, on black, not the person  (true)
   realtime    play a file at its own speed, not as fast as possible (false)
   wait        begin when a browser has opened the page              (false)
+  table       file to write numbers into, .csv or .parquet: muscle
   checkpoint  best | last | PATH                                    (best)
   device      auto | cpu | gpu                                      (auto)
 
@@ -62,8 +65,6 @@ def live() -> int:
         return 0
     keys, changes = take_keys(parse_overrides(sys.argv[1:]), KEYS, "live")
     choose(keys, "device", DEVICES)
-
-    from vitruvian.core.live import LiveOptions
 
     options = LiveOptions.from_keys(keys)
 

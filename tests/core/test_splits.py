@@ -12,7 +12,7 @@ import pytest
 
 import vitruvian
 from vitruvian.core.errors import ConfigError, DataError
-from vitruvian.core.splits import FixedSplit, KFold, Ratio, Resubstitution, Splits
+from vitruvian.core.splits import FixedSplit, KFold, LeaveOneOut, Ratio, Resubstitution, Splits
 
 LITS = [f"volume-{i}" for i in range(131)]
 IRCAD = [f"volume-{i}" for i in range(28, 49)]
@@ -38,6 +38,8 @@ def counts(splits: Splits) -> tuple[int, ...]:
         (KFold(together=[IRCAD]), (78, 26, 27)),
         (Ratio(0.6, 0.2, 0.2, together=[IRCAD]), (79, 26, 26)),
         (Resubstitution(), (131, 131, 131)),
+        (LeaveOneOut(), (129, 1, 1)),
+        (LeaveOneOut(fold=130, inner=4), (126, 4, 1)),
     ],
     ids=str,
 )
@@ -53,6 +55,7 @@ def test_sizes(split: Any, expected: tuple[int, ...]) -> None:
         Ratio(0.6, 0.2, 0.2),
         KFold(together=[IRCAD, LITS[:4]]),
         Ratio(together=[IRCAD]),
+        LeaveOneOut(fold=129, inner=3),
     ],
     ids=str,
 )
@@ -64,7 +67,7 @@ def test_everybody_is_on_one_side_in_natural_order(split: Any) -> None:
         assert list(side) == sorted(side, key=LITS.index)
 
 
-@pytest.mark.parametrize("split", [KFold(), Ratio(), Resubstitution()], ids=str)
+@pytest.mark.parametrize("split", [KFold(), Ratio(), LeaveOneOut(7), Resubstitution()], ids=str)
 def test_input_order_and_repeats_do_not_matter(split: Any) -> None:
     assert split.assign(LITS[::-1] + LITS[:9]) == split.assign(LITS)
 
@@ -75,6 +78,27 @@ def test_every_subject_is_tested_in_exactly_one_fold(folds: int) -> None:
     tested = [subject for s in splits for subject in s.test]
     assert sorted(tested, key=LITS.index) == LITS
     assert all(splits[f].val == splits[(f + 1) % folds].test for f in range(folds))
+
+
+@pytest.mark.parametrize("inner", [1, 2])
+def test_leaving_one_out_tests_everybody_once_in_natural_order(inner: int) -> None:
+    names = [f"p{i}" for i in range(12)]
+    split = LeaveOneOut(inner=inner)
+    assert split.count([*names, "p3"]) == 12
+    splits = [LeaveOneOut(fold, inner).assign(names[::-1]) for fold in range(12)]
+    assert [s.test for s in splits] == [(name,) for name in names]
+    validated = [subject for s in splits for subject in s.val]
+    assert sorted(validated, key=names.index) == [n for n in names for _ in range(inner)]
+    assert splits[3].kind == "leave one out, fold 3 of 12"
+
+
+def test_the_subjects_after_the_last_one_are_the_first() -> None:
+    assert LeaveOneOut(3, inner=2).assign(list("abcd")).val == ("a", "b")
+    assert LeaveOneOut(3, inner=2).assign(list("abcd")).train == ("c",)
+
+
+def test_k_folds_are_as_many_as_asked_for() -> None:
+    assert KFold(folds=4).count(LITS) == 4
 
 
 def test_seed_changes_the_division() -> None:
@@ -127,6 +151,9 @@ def test_groups_stay_together(split: Any) -> None:
         (Ratio(), ["a"], DataError, "1 subject cannot make train=0.8 val=0.2 test=0: add"),
         (Ratio(0.4, 0.3, 0.3), ["a", "b"], DataError, "2 subjects cannot make train=0.4"),
         (Resubstitution(), [], DataError, "no subject is left to train on"),
+        (LeaveOneOut(3), list("abc"), ConfigError, "fold=3: choose a number from 0 to 2"),
+        (LeaveOneOut(inner=2), list("abc"), DataError, "3 subjects cannot make folds that leave"),
+        (LeaveOneOut(5), ["a"], DataError, "1 subject cannot make folds that leave one out"),
     ],
 )
 def test_assign_refuses(split: Any, subjects: list[str], error: type, message: str) -> None:
@@ -140,6 +167,8 @@ def test_assign_refuses(split: Any, subjects: list[str], error: type, message: s
         (KFold, {"fold": 5}, "fold=5: choose a number from 0 to 4"),
         (KFold, {"fold": -1}, "fold=-1: choose a number from 0 to 4"),
         (KFold, {"folds": 2}, "folds=2: need at least 3"),
+        (LeaveOneOut, {"fold": -1}, "fold=-1: choose a number from 0 on"),
+        (LeaveOneOut, {"inner": 0}, "inner=0: at least 1 subject must validate"),
         (Ratio, {"train": 0.8, "val": 0.3}, "train=0.8 val=0.3 test=0: .* add up to 1"),
         (Ratio, {"train": 1.2, "val": -0.2}, "the shares must be from 0 to 1"),
         (Ratio, {"train": 0.0, "val": 1.0}, "train=0: give a share to train on"),

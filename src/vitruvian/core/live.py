@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from vitruvian.core.errors import ConfigError
 
 HIGHEST_PORT = 65535
+AUTO = "auto"
 _TRUTH = {"true": True, "false": False}
 
 
@@ -22,12 +23,13 @@ class LiveOptions:
     Attributes:
         source: a camera's number, a file, a folder or a pattern of images, or a URL.
         port: of the page on this machine; 0 takes any free one.
-        page: show a page in the browser.
+        page: show a page in the browser; None: where the study has one.
         video: file to record into, with the ending .mp4.
         window: show a window of this machine's desktop.
         image: show the person; otherwise only what was found, on black.
         realtime: play a file at its own speed; a camera always does.
         wait: begin when a browser has opened the page.
+        table: file to write the numbers into, .csv or .parquet.
 
     Raises:
         ConfigError: a value cannot be used; the message begins with its key.
@@ -35,23 +37,36 @@ class LiveOptions:
 
     source: str
     port: int = 8765
-    page: bool = True
+    page: bool | None = None
     video: Path | None = None
     window: bool = False
     image: bool = True
     realtime: bool = False
     wait: bool = False
+    table: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= HIGHEST_PORT:
             raise ConfigError(f"port: got {self.port}, expected 0 to {HIGHEST_PORT}")
-        if not (self.page or self.window or self.video):
+        if self.page is False and not (self.window or self.video or self.table):
             raise ConfigError("page: nothing would be shown; page=true, window=true or video=FILE")
-        if self.wait and not self.page:
+        if self.wait and self.page is False:
             raise ConfigError("wait: there is no page to wait for; add page=true")
         _check_source(self.source)
         if self.video is not None:
-            _check_video(self.video)
+            _check_new(self.video, "video", (".mp4",))
+        if self.table is not None:
+            _check_new(self.table, "table", (".csv", ".parquet"))
+
+    def refuse(self, study: str, *names: str) -> None:
+        """Refuse what a study does not show.
+
+        Raises:
+            ConfigError: one of the options `names` was asked for.
+        """
+        for name in names:
+            if getattr(self, name):
+                raise ConfigError(f"{name}: the {study} study has none; leave it out")
 
     @classmethod
     def from_keys(cls, keys: Mapping[str, Any]) -> LiveOptions:
@@ -60,10 +75,15 @@ class LiveOptions:
         Raises:
             ConfigError: a value cannot be read or used.
         """
-        switches = {name: _truth(keys, name) for name in ("page", "window", "image")}
-        switches |= {name: _truth(keys, name) for name in ("realtime", "wait")}
-        video = Path(str(keys["video"])).expanduser() if keys["video"] else None
-        return cls(str(keys["source"] or ""), _port(str(keys["port"])), video=video, **switches)
+        switches = {name: _truth(keys, name) for name in ("window", "image", "realtime", "wait")}
+        return cls(
+            str(keys["source"] or ""),
+            _port(str(keys["port"])),
+            page=None if keys["page"] == AUTO else _truth(keys, "page"),
+            video=_file(keys, "video"),
+            table=_file(keys, "table"),
+            **switches,
+        )
 
     @property
     def shown_source(self) -> str:
@@ -104,11 +124,15 @@ def _check_source(source: str) -> None:
         raise ConfigError(f"source={source}: no such file; a camera is given by its number: 0")
 
 
-def _check_video(video: Path) -> None:
-    if video.suffix.lower() != ".mp4":
-        raise ConfigError(f"video={video}: expected a name that ends in .mp4")
-    if video.exists():  # what a camera saw cannot be recorded again
-        raise ConfigError(f"video={video}: the file exists already; choose another name")
+def _check_new(file: Path, key: str, endings: tuple[str, ...]) -> None:
+    if file.suffix.lower() not in endings:
+        raise ConfigError(f"{key}={file}: expected a name that ends in {' or '.join(endings)}")
+    if file.exists():  # what a camera saw cannot be recorded again
+        raise ConfigError(f"{key}={file}: the file exists already; choose another name")
+
+
+def _file(keys: Mapping[str, Any], name: str) -> Path | None:
+    return Path(str(keys[name])).expanduser() if keys[name] else None
 
 
 def _truth(keys: Mapping[str, Any], name: str) -> bool:

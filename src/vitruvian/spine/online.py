@@ -26,6 +26,7 @@ def predict_live(
         ConfigError: the model does not read what a video gives.
         DataError: the source cannot be opened.
     """
+    options.refuse("spine", "table")
     if task.skeleton != BLAZEPOSE:
         raise ConfigError(
             f"source={options.source}: the model reads {task.skeleton.name}, "

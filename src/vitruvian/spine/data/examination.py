@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,14 +49,19 @@ def _database(source: Source, simulator: SimulatedPeople) -> str | None:
     return str(source.root) if _layout(source) == "database" else None
 
 
-def _stored(url: str, **where: Any) -> Iterator[Noted | Examined]:
+def _stored(
+    url: str, names: Sequence[str] | None = None, **where: Any
+) -> Iterator[Noted | Examined]:
     from vitruvian.spine.database.database import LandmarkDatabase
 
     with LandmarkDatabase(url) as database:
-        for name, info in {info.name: info for info in database.clips(**where)}.items():
+        infos = {info.name: info for info in database.clips(**where)}
+        for name, info in infos.items():
+            if names is not None and name not in names:
+                continue
             notes = (f"the recording breaks off: {info.broken}",) if info.broken else ()
             try:
-                yield database.read(name, **{**where, "name": name}), notes
+                yield database.read(name, **where), notes
             except DataError as error:
                 yield Examined(name, "", (str(error),), notes)
 
@@ -72,7 +77,7 @@ def _extracted(source: Source) -> Iterator[Noted | Examined]:
     for name, reason in report.bad.items():
         yield Examined(name, "", (reason,))
     identity = pose_sha256(source.pose.identity())
-    yield from _stored(url, name=report.good, pose_sha256=identity)
+    yield from _stored(url, report.good, pose_sha256=identity)
 
 
 def examine_clip(

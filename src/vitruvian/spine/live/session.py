@@ -148,7 +148,7 @@ class Session:
             self._outputs.append(stack.enter_context(Window(ask)))
         if options.video is not None:
             self._outputs.append(stack.enter_context(Recording(options.video)))
-        if options.page:
+        if options.page is not False:
             page = Page(broadcast, ask, self._facts(options), options.port)
             self._outputs.append(stack.enter_context(page))
         self._outputs.append(stack.enter_context(Terminal(ask)))
