@@ -15,6 +15,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from tests.muscle.adapters.test_timtrack import look_alike
+from tests.muscle.segmentation.checkpoints import write_checkpoint
 from tests.shell import kept_signals
 from tests.spine.public_sets import write_rehab_pile, write_scored, write_uiprmd
 from vitruvian import train
@@ -27,7 +29,8 @@ from vitruvian.core.task import Task
 
 CONF = config_directory()
 ROOT_FILE = CONF / "train.yaml"
-ROOT_FILES = (ROOT_FILE, CONF / "extract.yaml")  # the second: tests/spine/test_extract_verb.py
+# The others: tests/spine/test_extract_verb.py and tests/test_check.py.
+ROOT_FILES = (ROOT_FILE, CONF / "extract.yaml", CONF / "check.yaml")
 FILES = sorted(CONF.rglob("*.yaml"))
 
 
@@ -40,9 +43,21 @@ EXPERIMENTS = GROUPS.pop("experiment")
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
 
 # The room that an option is of: read from what it names, or from the file that it builds on.
-ROOMS = ("liver", "spine")
-PLAIN = {"liver": "liver_demo", "spine": "spine_demo"}  # an experiment of each room to vary
+# The segmenter of the muscle is a study of its own here: it has its own data and experiment.
+ROOMS = ("liver", "spine", "muscle")
+PLAIN = {  # an experiment of each room to vary
+    "liver": "liver_demo",
+    "spine": "spine_demo",
+    "muscle": "muscle_demo",
+    "segmenter": "muscle_roi",
+}
 PLACED = {
+    ("datamodule", "muscle_masks"): "segmenter",
+    ("model", "muscle_roi_unet"): "segmenter",
+    ("augment", "muscle_roi"): "segmenter",
+    ("loss", "bce"): "segmenter",
+    ("split", "leave_one_participant_out"): "muscle",
+    ("experiment", "muscle_roi"): "segmenter",
     ("split", "ircadb"): "liver",
     ("loss", "ce"): "liver",
     ("loss", "huber"): "spine",
@@ -65,7 +80,14 @@ def experiments_of(room: str | None) -> list[str]:
     return [name for name in EXPERIMENTS if room in (None, room_of("experiment", name))]
 
 
-PAIRS = [(e, g, o) for g, o in OPTIONS for e in experiments_of(room_of(g, o))]
+ROIS = options_of("datamodule/roi")  # a group within one: datamodule/roi=OPTION
+ROI_TEXTS = [(CONF / "datamodule" / "roi" / f"{name}.yaml").read_text() for name in ROIS]
+PAIRS = [
+    (experiment, group, option)
+    for group, option in OPTIONS
+    for room in [room_of(group, option)]
+    for experiment in (experiments_of(room) if room else PLAIN.values())
+]
 
 # Not trained in this process: two processes are, in tests/integration; for a GPU see below.
 ELSEWHERE = {("trainer", "ddp"), ("trainer", "gpu")}
@@ -76,6 +98,13 @@ RELATIVE += ["model.features.aspect=1.0"]  # for joints that are no points of on
 VALUES = {
     ("split", "file"): ["split.file=split.json"],
     ("split", "rehab_pile"): [*RELATIVE, "datamodule=spine_rehab_pile", "datamodule.root=pile"],
+    ("datamodule", "muscle_timtrack"): [
+        "datamodule.root=timtrack",
+        "datamodule/roi=none",
+        "model=muscle_cnn_small",
+        "datamodule.target=absolute",
+    ],
+    ("experiment", "muscle_timtrack"): ["datamodule.root=timtrack", "datamodule/roi=none"],
     ("experiment", "spine_uiprmd"): ["datamodule.root=uiprmd"],
     ("experiment", "spine_uiprmd_best"): ["datamodule.root=uiprmd"],
     ("experiment", "spine_uiprmd_scored"): ["datamodule.root=scored"],
@@ -111,6 +140,28 @@ SMALL_SPINE: dict[str, Any] = {
     "model.net.kernels": 4,
     "model.net.widths": [2, 2, 2],
 }
+SMALL_MUSCLE: dict[str, Any] = {
+    "datamodule.simulator.people": 5,
+    "datamodule.simulator.women": 1,
+    "datamodule.simulator.seconds": 1.2,
+    "datamodule.inputs.frames": 3,
+    "datamodule.roi.size": [32, 64],
+    "datamodule.roi.mm_per_pixel": 1.0,
+    "datamodule.size": [32, 32],
+    "model.net.filters": [2, 2, 2, 2, 2],
+    "model.net.net.filters": [2, 2, 2, 2, 2],
+    "model.net.width": 2,
+    "model.net.features": 2,
+    "model.net.context": 2,
+    "model.net.dense": 4,
+    "model.net.hidden": 4,
+    "model.net.depth": 1,
+    "model.net.encoder.features": 2,
+    "model.net.encoder.context": 2,
+    "model.net.encoder.width": 2,
+    "model.net.encoder.dense": 4,
+}
+FURTHER = {"liver": {}, "spine": SMALL_SPINE, "muscle": SMALL_MUSCLE}
 PATCHES = {2: [64, 64], 3: [16, 32, 32]}  # by the number of dimensions that the net takes
 
 
@@ -148,12 +199,14 @@ def varied(experiment: str, group: str, option: str) -> list[str]:
 def test_every_file_is_tested_or_part_of_one_that_is() -> None:
     tested = {CONF / group / f"{option}.yaml" for group, option in OPTIONS}
     tested |= {CONF / "experiment" / f"{name}.yaml" for name in EXPERIMENTS} | {*ROOT_FILES}
-    parts = set(FILES) - tested
+    parts = set(FILES) - tested - {CONF / "datamodule" / "roi" / f"{name}.yaml" for name in ROIS}
     texts = [path.read_text(encoding="utf-8") for path in tested]
     for part in parts:
-        assert any(f"{part.parent.name}/{part.stem}@_here_" in text for text in texts), part
-    assert {"liver_eas_unet", "liver_best", "spine_lstm", "spine_best"} <= set(EXPERIMENTS)
-    assert {"liver", "spine"} == {room_of("experiment", name) for name in EXPERIMENTS}
+        named = f"{part.parent.name}/{part.stem}@_here_"
+        assert any(named in text for text in [*texts, *ROI_TEXTS]), part
+    recipes = {"liver_eas_unet", "liver_best", "spine_lstm", "spine_best"}
+    assert recipes | {"muscle_cnn", "muscle_best"} <= set(EXPERIMENTS)
+    assert set(PLAIN) == {room_of("experiment", name) for name in EXPERIMENTS}
     assert len(GROUPS) >= 11
 
 
@@ -164,7 +217,7 @@ def test_every_group_has_a_default_and_every_default_a_group() -> None:
     assert chosen == {*GROUPS, "experiment", "local"}
 
 
-@pytest.mark.parametrize("key", [*SMALL, *SMALL_SPINE])
+@pytest.mark.parametrize("key", [*SMALL, *SMALL_SPINE, *SMALL_MUSCLE])
 def test_every_size_that_is_made_small_exists(key: str) -> None:
     last = key.rpartition(".")[-1]
     assert any(f"{last}: " in path.read_text(encoding="utf-8") for path in FILES)
@@ -198,6 +251,7 @@ def frozen(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     write_uiprmd(Path("uiprmd"), people=5)
     write_scored(Path("scored"))
     write_rehab_pile(Path("pile"))
+    look_alike(Path("timtrack"))
 
     def make(*overrides: str) -> Config:
         config = compose("train", list(overrides))
@@ -210,7 +264,8 @@ def frozen(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 def shrink(config: DictConfig, sizes: dict[str, Any]) -> None:
     """Set the sizes that this configuration has."""
     with open_dict(config):
-        for key, value in (sizes | ({} if "patch" in config.datamodule else SMALL_SPINE)).items():
+        (room,) = (name for name in ROOMS if f".{name}." in config.datamodule._target_)
+        for key, value in (sizes | FURTHER[room]).items():
             if OmegaConf.select(config, key, default=...) is not ...:
                 OmegaConf.update(config, key, value)
         if "patch" in config.datamodule:
@@ -249,6 +304,17 @@ def test_option_trains(
     overrides = varied(PLAIN[room_of(group, option) or "liver"], group, option)
     if (group, option) == ("model", "liver_vnet3d"):
         overrides.append("datamodule.patch=[16,32,32]")
+    assert_trained(train_one_step(frozen(*overrides), tmp_path, monkeypatch))
+
+
+@pytest.mark.parametrize("roi", ROIS)
+def test_region_of_interest_trains(
+    roi: str, frozen: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = ["experiment=muscle_demo", f"datamodule/roi={roi}"]
+    if roi == "unet":
+        weights = write_checkpoint(tmp_path / "weights.ckpt")
+        overrides.append(f"datamodule.roi.finder.checkpoint={weights}")
     assert_trained(train_one_step(frozen(*overrides), tmp_path, monkeypatch))
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitruvian.core.errors import ConfigError
@@ -31,6 +31,7 @@ def test_half_width_by_hand(name):
     assert conformal_half_width(residuals, level) == pytest.approx(expected, nan_ok=True)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-10, 10), min_size=20, max_size=60),
     st.sampled_from([0.5, 0.8, 0.9]),

@@ -65,11 +65,11 @@ def test_impossible_figures_are_flagged(capsys: pytest.CaptureFixture[str], tmp_
     ("figures", "expected"),
     [
         ({"auc": 0.5}, "0.5000"),
-        ({"auc": 0.5, "auc_low": 0.25, "auc_high": 0.75}, "0.5000 [0.250, 0.750]"),
+        ({"auc": 0.5, "auc_low": 0.25, "auc_high": 0.75}, "0.5000 [0.2500, 0.7500]"),
         ({"auc": 0.5, "auc_low": math.nan, "auc_high": math.nan}, "0.5000"),
         ({"auc": math.nan}, "-"),
         ({}, "-"),
-        ({"auc": 12.0}, "12.0000"),
+        ({"auc": 12.0}, "12.00"),
         ({"auc": 1.0}, "1.0000"),
     ],
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 
 from vitruvian.core.errors import DataError
+from vitruvian.core.examination import Examined
 from vitruvian.core.sampling import BatchDataset, EpochOrder, TrainBatches, shard_cases
 from vitruvian.core.splits import Splits
 
@@ -54,6 +56,20 @@ class DataModule(pl.LightningDataModule):
 
         Raises:
             DataError: cases are missing or broken.
+        """
+
+    @abstractmethod
+    def examine(self, figures: Path | None = None) -> Iterator[Examined]:
+        """Look at every case without training: what was understood, what is wrong.
+
+        It does not need `prepare`. A case that cannot be used is yielded with its problems and
+        never stops the others.
+
+        Args:
+            figures: folder for a picture of each case, where the study draws one; None: none.
+
+        Raises:
+            UserError: there is nothing to look at, such as a root that does not exist.
         """
 
     @property

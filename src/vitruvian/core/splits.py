@@ -110,6 +110,10 @@ class KFold:
         if not 0 <= self.fold < self.folds:
             raise ConfigError(f"fold={self.fold}: choose a number from 0 to {self.folds - 1}")
 
+    def count(self, subjects: Sequence[str]) -> int:
+        """Number of folds, whoever the subjects are."""
+        return self.folds
+
     def assign(self, subjects: Sequence[str], strata: Strata | None = None) -> Splits:
         """Divide `subjects`.
 
@@ -127,6 +131,50 @@ class KFold:
         if self.together and not set(subjects) & {s for group in self.together for s in group}:
             kind += ", none of those kept together is there"
         return _splits((train, parts[val], parts[test]), kind)
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """One subject tests, the next ones validate and all others train.
+
+    Subjects stand in a circle in natural order, so that each is tested in one fold and validates in
+    `inner` of them. Nothing is random: the same subjects always give the same folds.
+
+    Attributes:
+        fold: which subject tests, from 0.
+        inner: how many subjects validate, at least 1.
+    """
+
+    fold: int = 0
+    inner: int = 1
+
+    def __post_init__(self) -> None:
+        if self.fold < 0:
+            raise ConfigError(f"fold={self.fold}: choose a number from 0 on")
+        if self.inner < 1:
+            raise ConfigError(f"inner={self.inner}: at least 1 subject must validate")
+
+    def count(self, subjects: Sequence[str]) -> int:
+        """Number of folds: that of the subjects."""
+        return len(set(subjects))
+
+    def assign(self, subjects: Sequence[str], strata: Strata | None = None) -> Splits:
+        """Divide `subjects`; strata do not matter where one subject tests.
+
+        Raises:
+            ConfigError: there is no subject for this fold.
+            DataError: nobody is left to train on.
+        """
+        circle = sorted(set(subjects), key=_natural)
+        count = len(circle)
+        if count < self.inner + 2:
+            what = f"folds that leave one out and validate on {self.inner}"
+            raise DataError(_too_few(circle, circle, what))
+        if self.fold >= count:
+            raise ConfigError(f"fold={self.fold}: choose a number from 0 to {count - 1}")
+        test, *others = circle[self.fold :] + circle[: self.fold]
+        sides = others[self.inner :], others[: self.inner], [test]
+        return _splits(sides, f"leave one out, fold {self.fold} of {count}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -79,7 +79,7 @@ class Task(pl.LightningModule):
         compile: compile the net in place (`net.compile()` keeps the parameter names).
     """
 
-    reported: ClassVar[tuple[str, ...]]  # metrics that the result table shows
+    reported: tuple[str, ...]  # metrics that the result table shows
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from vitruvian.core.datamodule import DataModule
 from vitruvian.core.errors import ConfigError, DataError
+from vitruvian.core.examination import Examined
 from vitruvian.core.sampling import TrainBatches
 from vitruvian.core.store import Converted, Converter, Record, Store
 from vitruvian.liver.baselines import HuStatistics, fit_threshold
 from vitruvian.liver.cohort import SimulatedCohort, is_simulated
+from vitruvian.liver.examination import examine_cases
 from vitruvian.liver.inference import Scan
 from vitruvian.liver.readers import (
     Case,
@@ -146,8 +148,7 @@ class LiverCT(DataModule):
             DataError: no case, or bad cases, listed: those with faulty headers at once, those with
                 faulty voxels when all cases have been converted.
         """
-        root = self.root or self._simulator.write(self._cache / "simulated")
-        found = survey(self._find(root), self._labels)
+        found = survey(self._listed(), self._labels)
         cases = found.accept(self._on_bad_case)  # headers take no time: their faults come first
         with ThreadPoolExecutor(CONVERSION_THREADS) as pool:
             converted = list(pool.map(self._convert, cases))
@@ -157,6 +158,18 @@ class LiverCT(DataModule):
             log.info("note: %s", remark.text)
         self._simulated = is_simulated(image for case in cases for image in case.images)
         self._cases = {item.case: item for item in converted if isinstance(item, LiverCase)}
+
+    def _listed(self) -> list[Case]:
+        return self._find(self.root or self._simulator.write(self._cache / "simulated"))
+
+    def examine(self, figures: Path | None = None) -> Iterator[Examined]:
+        """Look at every scan and mask, voxels included; figures show the mask on the scan.
+
+        Raises:
+            ConfigError: the layout and its globs do not fit each other.
+            DataError: no such folder, or no case in it.
+        """
+        return examine_cases(self._listed(), self._labels, figures)
 
     def _convert(self, case: Case) -> LiverCase | Finding:
         """Convert a case whose headers are sound; its voxels may still be at fault."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -71,7 +71,7 @@ class LiverSegmenter(Task):
         loss, optimizer, scheduler, augment, channels_last, compile: see `Task`.
     """
 
-    reported: ClassVar[tuple[str, ...]] = (
+    reported: tuple[str, ...] = (
         "dice",
         "jaccard",
         "voe",

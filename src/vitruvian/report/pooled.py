@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vitruvian.report.table import Uncut
+from vitruvian.report.table import Uncut, decimals
 
 Pooled = Mapping[str, Mapping[str, float]]
 
-ENDS = ("_low", "_high")  # of a figure's 95 % interval
+SPREAD = "_sd"  # standard deviation of a figure over people
+ENDS = ("_low", "_high")  # of its 95 % interval
 
 
 def show_pooled(pooled: Pooled, console: Console) -> None:
@@ -32,21 +33,24 @@ def show_pooled(pooled: Pooled, console: Console) -> None:
 
 
 def figure_names(pooled: Pooled) -> list[str]:
-    """Names of the figures in order of appearance; ends of intervals belong to their figure."""
+    """Names of the figures in order of appearance; spread and interval belong to their figure."""
     every = dict.fromkeys(name for figures in pooled.values() for name in figures)
-    return [name for name in every if not _is_end(name, every)]
+    return [name for name in every if not _is_part(name, every)]
 
 
-def _is_end(name: str, every: Iterable[str]) -> bool:
-    return name.endswith(ENDS) and name.rpartition("_")[0] in every
+def _is_part(name: str, every: Iterable[str]) -> bool:
+    return name.endswith((SPREAD, *ENDS)) and name.rpartition("_")[0] in every
 
 
 def cell(figures: Mapping[str, float], name: str) -> str:
-    """A figure with its 95 % interval, where it has one; a dash where it is not defined."""
+    """A figure with its spread and 95 % interval, if any; a dash where undefined."""
     value = figures.get(name, math.nan)
     if math.isnan(value):
         return "-"
-    low, high = (figures.get(name + end, math.nan) for end in ENDS)
-    interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
-    counted = name == "n" or name.startswith("n_")
-    return f"{value:.0f}" if counted else f"{value:.4f}{interval}"
+    if name == "n" or name.startswith("n_"):
+        return f"{value:.0f}"
+    sd, low, high = (figures.get(name + end, math.nan) for end in (SPREAD, *ENDS))
+    places = decimals(abs(value))
+    spread = "" if math.isnan(sd) else f" ± {sd:.{places}f}"
+    interval = "" if math.isnan(low) else f" [{low:.{places}f}, {high:.{places}f}]"
+    return f"{value:.{places}f}{spread}{interval}"

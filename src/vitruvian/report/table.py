@@ -133,8 +133,14 @@ def _cell(statistic: Statistic | None, separator: str = " ") -> str:
 
 
 def _decimals(statistic: Statistic) -> int:
-    """Decimals of a cell: four for shares, two for tens of millimetres, none for thousands."""
-    size = max(abs(statistic.mean), 0.0 if math.isnan(statistic.sd) else statistic.sd)
+    return decimals(max(abs(statistic.mean), 0.0 if math.isnan(statistic.sd) else statistic.sd))
+
+
+def decimals(size: float) -> int:
+    """Decimals of a number of this size: none for thousands, two for tens of millimetres, four for
+    shares, and as many as show three digits of what is smaller still, such as volts of EMG."""
+    if 0 < size < 0.01:
+        return 2 - math.floor(math.log10(size))
     return 4 if size < 2 else 2 if size < 100 else 1 if size < 1000 else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -48,7 +48,7 @@ class SpineRegressor(Task):
         loss, optimizer, scheduler, augment, compile: see `Task`.
     """
 
-    reported: ClassVar[tuple[str, ...]] = ("abs_error", "within_01", "correct", "index")
+    reported: tuple[str, ...] = ("abs_error", "within_01", "correct", "index")
     train_mean: Tensor
     majority: Tensor
 

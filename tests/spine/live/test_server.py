@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -275,6 +276,9 @@ def test_events_are_facts_then_readings_then_the_end(visitor: Visitor) -> None:
 
 def test_stop_is_passed_on(visitor: Visitor) -> None:
     assert visitor.ask("/stop", "POST")[0].status == 204
+    deadline = time.monotonic() + 10
+    while not visitor.stops and time.monotonic() < deadline:  # the answer may overtake the request
+        time.sleep(0.01)
     assert visitor.stops == [True]
 
 

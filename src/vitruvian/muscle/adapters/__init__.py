@@ -1,0 +1,1 @@
+"""Thin readers of published recordings, into the form of `vitruvian.muscle.recording`."""

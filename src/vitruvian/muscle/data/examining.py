@@ -1,0 +1,111 @@
+"""What was understood of a recording and what is wrong with it, before anybody trains on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from vitruvian.core.errors import DataError
+from vitruvian.core.examination import Examined
+from vitruvian.muscle.recording import Aligned, Frames, Image, Recording
+from vitruvian.muscle.roi.region import RegionOfInterest
+from vitruvian.muscle.sync.alignment import Synchronisation
+
+LOOKED_AT = 25  # frames of a recording in which the muscle is looked for: a second
+
+
+def examine_recording(
+    name: str,
+    opener: Callable[[], Recording],
+    quantities: Sequence[str],
+    synchronisation: Synchronisation,
+    region: RegionOfInterest,
+    figures: Path | None = None,
+) -> Examined:
+    """Open a recording, align all of it, look for the muscle in its first second.
+
+    Args:
+        name: of the recording.
+        opener: opens it, or raises DataError.
+        quantities: that are to be predicted.
+        synchronisation: how frames and signals are brought together.
+        region: which part of the frames is read.
+        figures: folder for a figure of the alignment; None: none is drawn.
+    """
+    try:
+        recording = opener()
+        aligned = synchronisation.align(recording, quantities)
+    except DataError as error:
+        return Examined(name, "", (str(error),))
+    figure = _drawn(recording, aligned, figures) if figures is not None else None
+    return Examined(
+        name,
+        _understood(recording, aligned),
+        (*aligned.faults, *_region_problems(recording, region)),
+        tuple(_notes(aligned)),
+        figure,
+    )
+
+
+def _understood(recording: Recording, aligned: Aligned) -> str:
+    clock = aligned.clock
+    parts = [
+        f"{recording.participant}, {recording.task}",
+        f"{recording.frame_count} frames at {clock.rate_hz:.3f} Hz ({clock.kind})",
+    ]
+    if clock.pulses:
+        parts.append(f"{clock.pulses} pulses")
+    if clock.kind != "frames":
+        parts.append(f"offset {clock.offset_s:.3f} s")
+        drift = "" if np.isnan(clock.drift_ppm) else f"drift {clock.drift_ppm:+.0f} ppm, "
+        parts.append(f"{drift}residual {clock.residual_ms:.2f} ms")
+    parts += [f"{name} {low:.4g} to {high:.4g}" for name, low, high in _ranges(aligned)]
+    return ", ".join(parts + (["simulated"] if recording.simulated else []))
+
+
+def _ranges(aligned: Aligned) -> Iterator[tuple[str, float, float]]:
+    for name, values in aligned.values.items():
+        if values.size:
+            yield name, float(np.nanmin(values)), float(np.nanmax(values))
+
+
+def _notes(aligned: Aligned) -> Iterator[str]:
+    clock = aligned.clock
+    if clock.missing:
+        yield f"{clock.missing} missing pulses filled in"
+    if clock.doubled:
+        yield f"{clock.doubled} double pulses left out"
+    if aligned.dropped:
+        yield f"{aligned.dropped} frames without signal dropped"
+    yield from clock.notes
+
+
+def _region_problems(recording: Recording, region: RegionOfInterest) -> Iterator[str]:
+    if recording.frames is None:
+        yield "no images: it can be aligned, not trained on"
+        return
+    first = _first(recording.frames)
+    masks = None if recording.masks is None else recording.masks[: len(first)]
+    try:
+        crops = region.crops(first, recording.mm_per_pixel, masks)
+    except DataError as error:
+        yield str(error)
+        return
+    if crops.failures:
+        yield f"the muscle was not found in {crops.failures} of the first {len(first)} frames"
+
+
+def _first(frames: Frames) -> list[Image]:
+    return list(islice(iter(frames), LOOKED_AT))
+
+
+def _drawn(recording: Recording, aligned: Aligned, figures: Path) -> Path:
+    from vitruvian.muscle.sync.figure import draw_alignment
+
+    simulated = "_simulated" if recording.simulated else ""
+    target = figures / f"{recording.name}{simulated}.png"
+    draw_alignment(recording, aligned, target)
+    return target

@@ -1,0 +1,381 @@
+"""The task of the muscle study: frames of ultrasound in, angle, torque and EMG out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from vitruvian.core.ddp import all_gather
+from vitruvian.core.errors import ConfigError
+from vitruvian.core.evaluation import Row
+from vitruvian.core.live import LiveOptions, LiveOutcome
+from vitruvian.core.task import Optimizer, Scheduler, Task, require
+from vitruvian.muscle.baselines import Baselines
+from vitruvian.muscle.data.inputs import KINDS, FrameInput, Target, output_names
+from vitruvian.muscle.fusion import KalmanFusion
+from vitruvian.muscle.intervals import Conformal
+from vitruvian.muscle.metrics import SHUFFLED, control_order, metric_name, trial_row
+from vitruvian.muscle.normalising import Frontend, as_grey
+from vitruvian.muscle.pooling import best_participant, over_people, pool
+from vitruvian.muscle.quantities import quantity
+from vitruvian.muscle.roi.region import RegionOfInterest
+from vitruvian.muscle.sync.alignment import Synchronisation
+from vitruvian.muscle.trial import Kind, Trial
+
+if TYPE_CHECKING:
+    from vitruvian.muscle.data.cases import MuscleCase
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Predicted = dict[Kind, Floats]  # (T, V) of every kind; NaN where nothing can be said yet
+
+CHUNK = 64  # frames that go through the net at once: memory stays flat on long trials
+FUSED: Kind = "absolute"  # what the change and the absolute head are fused into
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Errors of the model on one validation trial, (T, outputs), and where frames follow."""
+
+    case: str
+    errors: Floats
+    follows: Flags
+
+
+class MuscleEstimator(Task):
+    """Frames in a row in; per quantity its change, its value, or both out.
+
+    Args:
+        net: called with `channels`, `outputs` (names) and `size`, returns a net of
+            (n, channels, H, W) with (n, outputs) in units of the training people's spread.
+        inputs: frames behind one answer.
+        roi: which part of a frame is read; for predictions.
+        synchronisation: for predictions of recordings that have signals.
+        quantities: what is predicted.
+        target: change since the frame before (paper 001's literal reading), value less the trial's
+            mean, value, or both: then the two are fused by a Kalman filter.
+        level: share of truths that a predictive interval should hold.
+        ridge: penalty of the ridge baselines, see `Baselines`.
+        mm_per_pixel: of a bare video to predict, which does not say it.
+        frame_rate_hz: of a bare video to predict; null: what the file claims.
+        loss, optimizer, scheduler, augment, channels_last, compile: see `Task`.
+    """
+
+    target_mean: Tensor
+    target_sd: Tensor
+
+    def __init__(
+        self,
+        net: Callable[..., nn.Module],
+        inputs: FrameInput,
+        roi: RegionOfInterest,
+        synchronisation: Synchronisation,
+        loss: nn.Module,
+        optimizer: Optimizer,
+        quantities: Sequence[str] = ("angle_deg", "torque_nm", "emg_v"),
+        target: Target = "change",
+        level: float = 0.9,
+        ridge: float = 0.01,
+        mm_per_pixel: float | None = None,
+        frame_rate_hz: float | None = None,
+        scheduler: Scheduler | None = None,
+        augment: nn.Module | None = None,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        outputs = output_names(target, quantities)
+        built = net(channels=inputs.channels, outputs=outputs, size=tuple(roi.size))
+        super().__init__(built, loss, optimizer, scheduler, augment, channels_last, compile)
+        if not 0 < level < 1:
+            raise ConfigError(f"model.level: a share between 0 and 1, not {level}")
+        self.frontend, self.roi, self.synchronisation = Frontend(inputs), roi, synchronisation
+        self.inputs, self.target, self.level = inputs, target, level
+        self.quantities, self.kinds = tuple(quantities), KINDS[target]
+        self.mm_per_pixel, self.frame_rate_hz = mm_per_pixel, frame_rate_hz
+        self.reported = tuple(
+            metric_name(quantity(name), None if metric == "ratio" else self.kinds[-1], metric)
+            for name in quantities
+            for metric in ("rmse", "r2", "ratio")
+        )
+        self.baselines = nn.ModuleList(Baselines(quantities, k, ridge) for k in self.kinds)
+        self.intervals = nn.ModuleList(Conformal(quantities) for _ in self.kinds)
+        self.fusion = KalmanFusion(quantities) if target == "both" else None
+        self.register_buffer("target_mean", torch.zeros(len(outputs)))
+        self.register_buffer("target_sd", torch.ones(len(outputs)))
+        self._residuals: list[Residuals] = []
+
+    # -- agreement with the data --------------------------------------------------------------
+
+    def fits(self, datamodule: pl.LightningDataModule) -> None:
+        """Refuse data that deliver or ask for something else than the model expects."""
+        for name in ("inputs", "roi", "synchronisation", "quantities", "target"):
+            require(
+                getattr(self, name) == getattr(datamodule, name),
+                f"model.{name}: differs from datamodule.{name}; leave it to follow the data",
+            )
+        self._try_parts()
+
+    def _try_parts(self) -> None:
+        """Refuse a loss or an augmentation of another study before the first step does."""
+        height, width = self.roi.size
+        images = torch.zeros(2, self.inputs.context, height, width)
+        bounds = torch.tensor([0, height])[None, :, None].expand(2, 2, width).to(torch.int16)
+        seeds, values = torch.zeros(2, dtype=torch.int64), torch.zeros(2, len(self.target_mean))
+        tried = {
+            "loss=mse": (self.loss, (values, values)),
+            "augment=muscle_scanner": (self.augment, (images, bounds, seeds)),
+        }
+        for option, (part, arguments) in tried.items():
+            try:
+                _ = part and part(*arguments)
+            except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+                told = "is not made for frames of a muscle; choose another, such as"
+                key = option.partition("=")[0]
+                raise ConfigError(f"{key}: {type(part).__name__} {told} {option}") from error
+
+    def fit_statistics(self, datamodule: pl.LightningDataModule) -> None:
+        """Fit grey values, the spread of the targets and the baselines on training people."""
+        self.frontend.fit(*datamodule.grey_statistics())
+        mean, sd = datamodule.target_statistics()
+        self.target_mean = torch.tensor(mean, dtype=torch.float32)
+        self.target_sd = torch.tensor(np.where(sd > 0, sd, 1.0), dtype=torch.float32)
+        trials = datamodule.trials()
+        for kind in self.kinds:
+            self.baselines_of(kind).fit(trials)
+
+    def baselines_of(self, kind: Kind) -> Baselines:
+        """The baselines of one kind of target."""
+        return cast("Baselines", self.baselines[self.kinds.index(kind)])
+
+    def intervals_of(self, kind: Kind) -> Conformal:
+        """The predictive intervals of one kind of target."""
+        return cast("Conformal", self.intervals[self.kinds.index(kind)])
+
+    # -- training -----------------------------------------------------------------------------
+
+    def training_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Augment, normalise, mask, forward, loss in units of the training people's spread.
+
+        Args:
+            batch: `images` (n, context, H, W) uint8, `bounds` (n, 2, W), `target` (n, outputs) in
+                native units, `seed` (n,) int64.
+        """
+        images, bounds = as_grey(batch["images"]), batch["bounds"]
+        if self.augment is not None:
+            images, bounds = self.augment(images, bounds, batch["seed"])
+        wanted = (batch["target"] - self.target_mean) / self.target_sd
+        return self.loss(self._scored(images, bounds), wanted)
+
+    def _scored(self, images: Tensor, bounds: Tensor) -> Tensor:
+        channels = self.frontend(images, bounds)
+        if self.channels_last:
+            channels = channels.contiguous(memory_format=torch.channels_last)
+        return self.net(channels)
+
+    def values(self, images: Tensor, bounds: Tensor) -> Tensor:
+        """What the net says in native units, (n, outputs); see `training_loss` for the shapes."""
+        return self._scored(as_grey(images), bounds) * self.target_sd + self.target_mean
+
+    # -- evaluation ---------------------------------------------------------------------------
+
+    def outputs_of(
+        self, images: npt.NDArray[np.uint8], bounds: npt.NDArray[np.int16], ready: Any
+    ) -> Floats:
+        """Answers of the net for every frame of a trial, (T, outputs) in native units.
+
+        Args:
+            images: (T, H, W).
+            bounds: (T, 2, W).
+            ready: (T,) whether enough frames in a row end with it; others get NaN.
+        """
+        self.eval()
+        answers = np.full((len(images), len(self.target_mean)), np.nan)
+        back = np.arange(-self.inputs.context + 1, 1)
+        for part in np.array_split(np.flatnonzero(ready), max(1, int(ready.sum()) // CHUNK)):
+            if not part.size:
+                continue
+            stacks = torch.from_numpy(images[part[:, None] + back]).to(self.device)
+            masks = torch.from_numpy(bounds[part]).to(self.device)
+            with torch.inference_mode():
+                answers[part] = self.values(stacks, masks).float().cpu().numpy()
+        return answers
+
+    def predicted(self, outputs: Floats, follows: Flags) -> Predicted:
+        """Answers by kind, (T, V) each; of two heads the absolute one is the fused one."""
+        found = self._unfused(outputs)
+        if self.fusion is not None:
+            found[FUSED] = self._fused(found["change"], found[FUSED], follows)
+        return found
+
+    def _unfused(self, outputs: Floats) -> Predicted:
+        return dict(zip(self.kinds, np.split(outputs, len(self.kinds), axis=1), strict=True))
+
+    def _fused(self, change: Floats, absolute: Floats, follows: Flags) -> Floats:
+        """The filter begins where the net has begun to answer, and again after a gap."""
+        assert self.fusion is not None
+        known: Flags = np.all(np.isfinite(change + absolute), axis=1)
+        connected = _connected(follows, known)
+        fused = np.full_like(absolute, np.nan)
+        fused[known] = self.fusion.fuse(change[known], absolute[known], connected[known])[0]
+        return fused
+
+    def evaluate_case(self, case: MuscleCase, split: str) -> list[Row]:
+        """The row of one trial; at the test also those of the baselines and of the control."""
+        trial = case.trial()
+        images, bounds = case.images()
+        ready = case.run_length >= self.inputs.context
+        outputs = self.outputs_of(images, bounds, ready)
+        if split == "val":
+            self._keep_residuals(trial, outputs)
+            return [self._row(trial, "model", self.predicted(outputs, trial.follows))]
+        order = control_order(trial, self.frozen_config.get("seed", 0))
+        control = self.outputs_of(images[order], bounds[order], ready)
+        rows = [
+            self._row(trial, "model", self.predicted(outputs, trial.follows), intervals=True),
+            self._row(trial, SHUFFLED, self._unfused(control)),
+        ]
+        if self.fusion is not None:
+            rows.append(self._row(trial, "model: heads not fused", self._unfused(outputs)))
+        return rows + self._baseline_rows(trial)
+
+    def _row(
+        self, trial: Trial, predictor: str, predicted: Predicted, intervals: bool = False
+    ) -> Row:
+        """Rows of all kinds as one; what they share, such as the ratio, is the change head's."""
+        row: Row = {}
+        for kind, values in reversed(predicted.items()):
+            named = dict(zip(self.quantities, values.T, strict=True))
+            widths = self._half_widths(kind) if intervals else None
+            row |= trial_row(trial, predictor, named, kind, widths)
+        return row
+
+    def _half_widths(self, kind: Kind) -> dict[str, float] | None:
+        """Half widths of the predictive intervals; None before a validation."""
+        widths = self.intervals_of(kind).half_widths()
+        return widths if np.isfinite(list(widths.values())).all() else None
+
+    def _baseline_rows(self, trial: Trial) -> list[Row]:
+        rows: dict[str, Row] = {}
+        for kind in reversed(self.kinds):
+            for name, predictions in self.baselines_of(kind).predict(trial).items():
+                row = trial_row(trial, name, predictions, kind)
+                rows[name] = rows.get(name, {}) | row
+        return list(rows.values())
+
+    # -- what is fitted on validation people --------------------------------------------------
+
+    def _keep_residuals(self, trial: Trial, outputs: Floats) -> None:
+        truth = [trial.truth(name, kind) for kind in self.kinds for name in self.quantities]
+        errors = outputs - np.stack(truth, axis=1)
+        self._residuals.append(Residuals(trial.name, errors, trial.follows))
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the residuals of the previous validation, too."""
+        super().on_validation_epoch_start()
+        self._residuals = []
+
+    def on_validation_epoch_end(self) -> None:
+        """Fit intervals and fusion on the held-out trials of all ranks, before they are saved."""
+        gathered = {r.case: r for part in all_gather(self._residuals) for r in part}
+        residuals = [gathered[name] for name in sorted(gathered)]
+        if residuals:
+            self._fit_fusion(residuals)
+            self._fit_intervals(residuals)
+        super().on_validation_epoch_end()
+
+    def _fit_fusion(self, residuals: Sequence[Residuals]) -> None:
+        if self.fusion is None:
+            return
+        known: list[Flags] = [np.all(np.isfinite(r.errors), axis=1) for r in residuals]
+        parts = [np.split(r.errors[k], 2, axis=1) for r, k in zip(residuals, known, strict=True)]
+        follows = [_connected(r.follows, k)[k] for r, k in zip(residuals, known, strict=True)]
+        self.fusion.fit([change for change, _ in parts], [value for _, value in parts], follows)
+
+    def _fit_intervals(self, residuals: Sequence[Residuals]) -> None:
+        """Widths of what is reported: the filter is linear, so it maps errors to errors."""
+        errors = [self.predicted(r.errors, r.follows) for r in residuals]
+        for kind in self.kinds:
+            by_quantity = {
+                name: [trial[kind][:, place] for trial in errors]
+                for place, name in enumerate(self.quantities)
+            }
+            self.intervals_of(kind).fit(by_quantity, self.level)
+
+    # -- figures ------------------------------------------------------------------------------
+
+    def headline(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Validation figures: `nrmse`, in units of the training spread, and each quantity's own."""
+        (whole,) = pool(rows, by=())
+        names = [
+            metric_name(quantity(name), kind, "rmse")
+            for kind in self.kinds
+            for name in self.quantities
+        ]
+        errors = [whole[name] for name in names]
+        relative = np.array(errors) / self.target_sd.cpu().numpy()
+        return {
+            "nrmse": float(np.mean(relative)),
+            **dict(zip(names, errors, strict=True)),
+            **{name: whole[name] for name in self.reported if name not in names},
+        }
+
+    def pooled(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Mean and spread over people, and the best of them beside what the paper claims.
+
+        Of trials: tables that are pooled already, such as one per task, have nothing to add.
+        """
+        if any("trials" in row for row in rows):
+            return {}
+        shown = ("n_participants", *self.reported, *self._further)
+        everyone = over_people(rows)
+        parts = ("", "_sd", "_low", "_high")
+        names = [name + part for name in shown for part in parts]
+        return {n: everyone[n] for n in names if n in everyone} | best_participant(rows)
+
+    @property
+    def _further(self) -> tuple[str, ...]:
+        """Figures over people that the table of trials has no room for."""
+        kind = self.kinds[-1]
+        return tuple(
+            metric_name(quantity(name), None if metric.startswith("drift") else kind, metric)
+            for name in self.quantities
+            for metric in ("r", "nrmse", "drift", "coverage", "rmse_mvc_percent")
+        )
+
+    def views(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
+        """One row per participant over all tasks, and one per task over all participants."""
+        return {
+            "per_participant": pool(rows, by=("participant",)),
+            "per_task": pool(rows, by=("task",)),
+        }
+
+    # -- prediction ---------------------------------------------------------------------------
+
+    def predict_path(
+        self, source: Path, target: Path, provenance: dict[str, Any]
+    ) -> Iterator[Path]:
+        """Angle, torque and EMG of recordings or videos; see `vitruvian.muscle.predict`."""
+        from vitruvian.muscle.predict import predict_path
+
+        return predict_path(self, source, target, provenance)
+
+    def live(self, options: LiveOptions, provenance: dict[str, Any]) -> LiveOutcome:
+        """Say angle, torque and EMG of a stream while it runs."""
+        from vitruvian.muscle.live import predict_live
+
+        return predict_live(self, options, provenance)
+
+
+def _connected(follows: Flags, known: Flags) -> Flags:
+    """Which frames follow one that was answered, too, (T,)."""
+    before = np.concatenate([[False], known[:-1]])
+    connected: Flags = follows & before
+    return connected

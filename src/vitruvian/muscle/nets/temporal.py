@@ -1,0 +1,176 @@
+"""A short causal memory over the last frames, that can also be fed frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vitruvian.muscle.nets.checks import (
+    require,
+    require_choice,
+    require_counts,
+    require_images,
+    require_probability,
+)
+from vitruvian.muscle.nets.cnn import MuscleCNN
+
+Head = Literal["gru", "tcn"]
+_TAPS = 3  # of the convolutions in time
+
+
+class Past(NamedTuple):
+    """What a stream carries from frame to frame.
+
+    Attributes:
+        frame: the last one, (n, height, width).
+        features: of the steps of the window, oldest first, (n, steps, features).
+    """
+
+    frame: Tensor
+    features: Tensor
+
+
+def small_cnn(channels: int, outputs: Sequence[str], size: Sequence[int]) -> MuscleCNN:
+    """A `MuscleCNN` that is light enough to encode every step of a window."""
+    return MuscleCNN(channels, outputs, size, filters=(16, 32, 64, 64), dense=128, dropout=0.0)
+
+
+class TemporalNet(nn.Module):
+    """An encoder of every frame or pair of frames, then a causal head over their features.
+
+    The answer is for the last frame. A stream encodes each frame once and remembers the features
+    of the window, so that it says exactly what `forward` says of that window.
+
+    Args:
+        channels: frames of the window in their order, such as 8 to 16; at least 2 with `pairs`.
+        outputs: names of the numbers.
+        size: (height, width) of the images.
+        encoder: builds the encoder: any net of this package, whose outputs are then features.
+        pairs: encode each frame together with the one before (so that motion can be seen), or
+            alone.
+        features: numbers that the encoder says of a step.
+        head: "gru": one layer of gated recurrent units; "tcn": dilated causal convolutions, as
+            many as it takes to see the whole window.
+        hidden: units of the head.
+        dropout: probability of dropping a feature before the head and before the outputs, in
+            [0, 1).
+
+    Raises:
+        ConfigError: an argument is not legal, or `encoder` refuses one.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: Sequence[str],
+        size: Sequence[int],
+        *,
+        encoder: Callable[..., nn.Module] = small_cnn,
+        pairs: bool = True,
+        features: int = 64,
+        head: Head = "gru",
+        hidden: int = 64,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        require_images(channels, outputs, size)
+        require(channels > pairs, "channels", "at least 2 for TemporalNet with pairs", channels)
+        require_counts(features=features, hidden=hidden)
+        require_choice("head", head, Head)
+        require_probability("dropout", dropout)
+        self.pairs, self.steps = pairs, channels - pairs
+        names = [f"feature {number}" for number in range(features)]
+        self.encoder = encoder(channels=1 + pairs, outputs=names, size=size)
+        self.dropout = nn.Dropout(dropout)
+        self.memory: nn.Module = (
+            Recurrent(features, hidden)
+            if head == "gru"
+            else Convolved(features, hidden, self.steps)
+        )
+        self.last = nn.Linear(hidden, len(outputs))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map windows (n, channels, height, width) to (n, outputs) at their last frames."""
+        if self.pairs:
+            steps = torch.stack([images[:, :-1], images[:, 1:]], dim=2)
+        else:
+            steps = images.unsqueeze(2)
+        features = self.encode(steps.flatten(0, 1)).unflatten(0, (len(images), self.steps))
+        return self.remember(features)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Features of single steps: (n, 2, height, width), or 1 without pairs, to (n, F)."""
+        features: Tensor = self.encoder(images)
+        return features
+
+    def remember(self, features: Tensor) -> Tensor:
+        """Map features of the steps of windows, (n, steps, F), to (n, outputs)."""
+        values: Tensor = self.last(self.dropout(self.memory(self.dropout(features))))
+        return values
+
+    def step(self, frame: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
+        """Answer for one more frame, at the cost of one pass of the encoder.
+
+        In `eval` mode it equals `forward` on the window that ends with the frame.
+
+        Args:
+            frame: (n, height, width).
+            past: from the step before, which leaves it as it was; None: nothing was seen yet, and
+                the first frame counts as having stood still before.
+
+        Returns:
+            (n, outputs), and what to hand to the next step.
+        """
+        before = frame if past is None else past.frame
+        image = torch.stack([before, frame], dim=1) if self.pairs else frame.unsqueeze(1)
+        newest = self.encode(image).unsqueeze(1)
+        if past is None:
+            features = newest.expand(-1, self.steps, -1)
+        else:
+            features = torch.cat([past.features[:, 1:], newest], dim=1)
+        return self.remember(features), Past(frame, features)
+
+    def stream(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the answer for each of `frames`, (n, height, width), as soon as it comes."""
+        past: Past | None = None
+        for frame in frames:
+            values, past = self.step(frame, past)
+            yield values
+
+
+class Recurrent(nn.Module):
+    """Gated recurrent units over the steps of a window (Cho et al. 2014)."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.cells = nn.GRU(features, hidden, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, steps, features) to (n, hidden) after the last step."""
+        last: Tensor = self.cells(x)[0][:, -1]
+        return last
+
+
+class Convolved(nn.Module):
+    """Residual causal convolutions whose dilation doubles until they see the whole window."""
+
+    def __init__(self, features: int, hidden: int, steps: int) -> None:
+        super().__init__()
+        self.embedding = nn.Conv1d(features, hidden, 1)
+        self.layers = nn.ModuleList()
+        seen = 1
+        while seen < steps or not self.layers:
+            dilation = 1 << len(self.layers)
+            self.layers.append(nn.Conv1d(hidden, hidden, _TAPS, dilation=dilation))
+            seen += (_TAPS - 1) * dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, steps, features) to (n, hidden) at the last step."""
+        x = self.embedding(x.transpose(1, 2))
+        for index, layer in enumerate(self.layers):
+            x = x + F.relu(layer(F.pad(x, ((_TAPS - 1) << index, 0))))
+        return x[:, :, -1]

@@ -1,0 +1,344 @@
+"""All folds of a split: planned, trained in processes, stopped, continued, joined."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitruvian.core.errors import ConfigError, DataError, RunError
+from vitruvian.core.evaluation import Row, read, summarise, write
+from vitruvian.core.fold_processes import FoldProcesses, train_command
+from vitruvian.core.fold_results import collect
+from vitruvian.core.folds import (
+    FoldPlan,
+    chosen_folds,
+    count_folds,
+    fold_keys,
+    refuse_without_folds,
+)
+from vitruvian.core.rundir import COMPLETE, FAILED, RunDirectory
+from vitruvian.core.signals import Interrupted
+from vitruvian.core.splits import KFold, LeaveOneOut, Ratio, Splits
+
+CONFIG: dict[str, Any] = {"seed": 3, "split": {"_target_": "x.KFold", "fold": 0}, "lr": 1e-05}
+PEOPLE = ("p1", "p2", "p3", "p10")
+
+
+def planned(path: Path, chosen: Sequence[int] = ()) -> FoldPlan:
+    plan = FoldPlan(path, CONFIG, ("experiment=x",)).settled(PEOPLE, 4, chosen)
+    plan.write()
+    return plan
+
+
+# -- the plan -------------------------------------------------------------------------------------
+
+
+def test_a_written_plan_comes_back(tmp_path: Path) -> None:
+    plan = planned(tmp_path, (2, 0))
+    assert plan.begun
+    assert FoldPlan.read(tmp_path) == plan
+    assert plan.wanted == [2, 0]
+    assert planned(tmp_path).wanted == [0, 1, 2, 3]
+
+
+def test_each_fold_has_a_run_of_its_own(tmp_path: Path) -> None:
+    run = planned(tmp_path).claim(2)
+    assert run.path == tmp_path / "fold-02"
+    assert run.config == {**CONFIG, "split": {"_target_": "x.KFold", "fold": 2}}
+    assert run.overrides_file.read_text() == "experiment=x\nsplit.fold=2\n"
+    assert CONFIG["split"]["fold"] == 0, "the common config stays"
+
+
+def test_a_key_that_the_fold_follows_goes_with_it(tmp_path: Path) -> None:
+    keys = fold_keys({"fold": "${datamodule.fold}"}, ["seed=1", "datamodule.folds=3"])
+    config = {**CONFIG, "datamodule": {"fold": 0}}
+    run = FoldPlan(tmp_path, config, (), keys, PEOPLE, 4).claim(3)
+    assert run.config["split"]["fold"] == run.config["datamodule"]["fold"] == 3
+    assert run.overrides_file.read_text() == "datamodule.fold=3\n", "as one would type it"
+
+
+@pytest.mark.parametrize(
+    ("fold", "typed", "key"),
+    [
+        (2, "split.fold=2", "split.fold"),
+        ("${datamodule.fold}", "++datamodule.fold=2", "datamodule.fold"),
+    ],
+)
+def test_a_fold_that_is_typed_is_refused(fold: Any, typed: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{key}: vitruvian-folds trains all folds"):
+        fold_keys({"fold": fold}, ["seed=1", typed])
+
+
+def test_fold_names_sort_in_order(tmp_path: Path) -> None:
+    plan = replace(planned(tmp_path), count=101)
+    assert [plan.run(fold).path.name for fold in (0, 100)] == ["fold-000", "fold-100"]
+
+
+def test_complete_folds_are_known_by_their_status(tmp_path: Path) -> None:
+    plan = planned(tmp_path, (1,))
+    plan.claim(0).write_status(COMPLETE)
+    plan.claim(1).write_status(FAILED)
+    plan.claim(3).write_status(COMPLETE)
+    assert plan.complete == [0, 3], "also those of another command"
+
+
+def test_another_config_is_refused(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    plan.refuse_other({**CONFIG})
+    with pytest.raises(RunError, match=r"another configuration .*lr is 1e-05 there, 0.1 here"):
+        plan.refuse_other({**CONFIG, "lr": 0.1})
+
+
+def test_other_subjects_are_refused(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    assert plan.settled(PEOPLE[::-1], 4, (1,)).chosen == (1,), "their order does not matter"
+    with pytest.raises(DataError, match=r"the data have changed .*\(p3, p4\): put them back"):
+        plan.settled(("p1", "p2", "p4", "p10"), 4, ())
+
+
+@pytest.mark.parametrize("chosen", [(4,), (0, 7)])
+def test_folds_that_are_not_there(tmp_path: Path, chosen: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match=rf"no fold {chosen[-1]}; choose from 0 to 3"):
+        planned(tmp_path, chosen)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no folds to continue here; to start them, say what as well: experiment="),
+        ("[", "folds.yaml is damaged"),
+        ("x: 1", "folds.yaml is damaged"),
+        ("3", "folds.yaml is damaged"),
+    ],
+)
+def test_nothing_to_continue(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "folds.yaml").write_text(content)
+    with pytest.raises(RunError, match=message):
+        FoldPlan.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "folds"),
+    [("all", ()), ("3", (3,)), ("5,0,2,0", (0, 2, 5)), ("[1, 2]", (1, 2))],
+)
+def test_chosen_folds(text: str, folds: tuple[int, ...]) -> None:
+    assert chosen_folds(text) == folds
+
+
+@pytest.mark.parametrize("text", ["", "some", "1,", "-1", "1.5", "0-3"])
+def test_chosen_folds_refuses(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"folds: got .*expected all, or numbers such as 0,2,5"):
+        chosen_folds(text)
+
+
+def test_splits_with_and_without_folds() -> None:
+    assert count_folds(KFold(folds=4), PEOPLE) == 4
+    assert count_folds(LeaveOneOut(), PEOPLE) == 4
+    told = "split: Ratio has no folds; add split=leave_one_out or split=kfold"
+    with pytest.raises(ConfigError, match=told):
+        count_folds(Ratio(), PEOPLE)
+    with pytest.raises(ConfigError, match=told):
+        refuse_without_folds({"split": {"_target_": "vitruvian.core.splits.Ratio"}})
+    refuse_without_folds(CONFIG)
+
+
+# -- processes ------------------------------------------------------------------------------------
+
+FINISH = "open({run!r} + '/done', 'w').write('x')"
+SAVE_WHEN_STOPPED = """
+import signal, sys, time
+def save(number, _):
+    open({run!r} + '/saved', 'w').write(str(number))
+    sys.exit(128 + number)
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, save)
+open({run!r} + '/ready', 'w').close()
+time.sleep(30)
+"""
+
+
+def runs(tmp_path: Path, count: int) -> dict[int, RunDirectory]:
+    made = {fold: RunDirectory(tmp_path / f"fold-{fold:02}") for fold in range(count)}
+    for run in made.values():
+        run.path.mkdir()
+    return made
+
+
+def processes(*codes: str, jobs: int = 1) -> tuple[FoldProcesses, list[str]]:
+    """Processes that run these lines of Python, by fold, instead of a training."""
+    said: list[str] = []
+
+    def command(run: RunDirectory) -> list[str]:
+        code = codes[int(run.path.name[-2:]) % len(codes)]
+        return [sys.executable, "-S", "-c", code.format(run=str(run.path))]
+
+    return FoldProcesses(jobs, said.append, command), said
+
+
+def test_a_fold_is_what_train_continues(tmp_path: Path) -> None:
+    command = train_command(RunDirectory(tmp_path / "fold-00"))
+    assert command == [sys.executable, "-m", "vitruvian.train", f"run={tmp_path / 'fold-00'}"]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_every_fold_is_trained(tmp_path: Path, jobs: int) -> None:
+    made = runs(tmp_path, 4)
+    pool, said = processes(FINISH, jobs=jobs)
+    assert pool.train(made) == {}
+    assert all((run.path / "done").is_file() for run in made.values())
+    assert said == [f"fold {fold}: {run.path}" for fold, run in made.items()]
+    assert len(list(tmp_path.glob("fold-*.log"))) == (0 if jobs == 1 else 4)
+
+
+def test_one_at_a_time_unless_asked(tmp_path: Path) -> None:
+    alone = (
+        "import pathlib as p, time; f = p.Path({run!r}).parent / 'lock'; f.touch(exist_ok=False)"
+    )
+    pool, _ = processes(f"{alone}; time.sleep(0.02); f.unlink()")
+    assert pool.train(runs(tmp_path, 4)) == {}
+
+
+def test_a_failed_fold_does_not_end_the_others(tmp_path: Path) -> None:
+    made = runs(tmp_path, 4)
+    made[0].write_status(FAILED, reason="DataError: diverged")
+    killed = "import os; os.kill(os.getpid(), 9)"
+    pool, said = processes("raise SystemExit(2)", "raise SystemExit(3)", killed, FINISH, jobs=2)
+    failed = pool.train(made)
+    assert failed[0] == "DataError: diverged", "what the run says itself"
+    assert failed[1].startswith("its process ended with exit code 3, see ")
+    assert failed[1].endswith("fold-01.log")
+    assert failed[2].startswith("its process was ended by SIGKILL")
+    assert (made[3].path / "done").is_file()
+    assert "fold 0 failed: DataError: diverged" in said
+
+
+def test_what_parallel_folds_print_is_kept(tmp_path: Path) -> None:
+    pool, _ = processes("print('hello from', {run!r}[-7:])", jobs=2)
+    pool.train(runs(tmp_path, 2))
+    assert (tmp_path / "fold-01.log").read_text() == "hello from fold-01\n"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_those_that_run_and_no_other_begins(tmp_path: Path, signum: int) -> None:
+    made = runs(tmp_path, 3)
+    before = signal.getsignal(signum)
+    pool, said = processes(SAVE_WHEN_STOPPED, jobs=2)
+
+    def strike() -> None:
+        while not all((made[fold].path / "ready").exists() for fold in (0, 1)):
+            time.sleep(0.01)
+        signal.raise_signal(signum)
+
+    thread = threading.Thread(target=strike)
+    thread.start()
+    with pytest.raises(Interrupted) as stop:
+        pool.train(made)
+    thread.join()
+    assert stop.value.exit_code == 128 + signum
+    saved = [(run.path / "saved") for run in made.values()]
+    assert [file.read_text() for file in saved[:2]] == [str(int(signum))] * 2
+    assert len(said) == 2, "the third was not begun, and none is called failed"
+    assert signal.getsignal(signum) is before
+
+
+# -- results --------------------------------------------------------------------------------------
+
+
+class Told:
+    """A task as far as results need one."""
+
+    reported = ("rmse",)
+
+    def pooled(self, rows: Sequence[Row]) -> dict[str, float]:
+        return {"n": float(len(rows)), "undefined": math.nan}
+
+    def views(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
+        return {"per_task": [row for row in rows if row["task"] == "passive"]}
+
+
+def row(who: str, task: str, rmse: float, predictor: str = "model") -> Row:
+    case = f"{who}_{task}"
+    return {"case": case, "predictor": predictor, "participant": who, "task": task, "rmse": rmse}
+
+
+def evaluated(plan: FoldPlan, fold: int, rows: list[Row], name: str = "test") -> RunDirectory:
+    """A complete run that tested one subject."""
+    run = plan.claim(fold)
+    sides = ("p1", "p2"), ("p3",), ("p10",) if name.startswith("test") else ()
+    Splits(*sides, kind=f"leave one out, fold {fold} of 4").write(run.splits_file)
+    write(rows, summarise(rows), run.evaluation, name, "simulated" in name)
+    run.write_status(COMPLETE)
+    return run
+
+
+def test_rows_of_all_folds_are_one_evaluation(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    for fold, who in ((0, "p1"), (1, "p2"), (3, "p10")):
+        rows = [row(who, "passive", fold + 1.0), row(who, "active", fold + 2.0)]
+        evaluated(plan, fold, rows, "test_simulated")
+    result = collect(plan, Told())
+    assert result.name == "folds_simulated"
+    assert result.split == "leave one out, 3 of 4 folds; a participant counts as one case"
+    kept = read(tmp_path / "evaluation", "folds_simulated")
+    assert kept.simulated
+    assert kept.rows == result.cases.evaluation.rows
+    assert [(r["participant"], r["fold"]) for r in kept.rows[::2]] == [
+        ("p1", "0"),
+        ("p2", "1"),
+        ("p10", "3"),
+    ]
+    assert (kept.summary.cases, kept.summary.seed) == (3, 3)
+    found = kept.summary.groups["model",]["rmse"]
+    assert (found.n, found.mean) == (3, pytest.approx((1.5 + 2.5 + 4.5) / 3))
+    assert found.sd == pytest.approx(1.5275, abs=1e-4), "over the participants, not their tasks"
+    notes = json.loads((tmp_path / "evaluation/folds_simulated.json").read_text())
+    assert notes["folds"] == [0, 1, 3]
+    assert notes["pooled"] == {"model": {"n": 6, "undefined": None}}
+    passive = read(tmp_path / "evaluation", "folds_simulated_per_task")
+    assert [r["rmse"] for r in passive.rows] == [1.0, 2.0, 4.0]
+    assert result.views["per_task"].pooled["model"]["n"] == 3
+
+
+def test_without_participants_the_case_is_the_subject(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    for fold in (0, 1):
+        rows = [
+            {"case": f"{fold}{i}", "predictor": "model", "rmse": i, "task": "passive"}
+            for i in (0, 1)
+        ]
+        evaluated(plan, fold, rows)
+    result = collect(plan, Told())
+    assert (result.name, result.split) == ("folds", "leave one out, 2 of 4 folds")
+    assert result.cases.evaluation.summary.groups["model",]["rmse"].n == 4
+
+
+@pytest.mark.parametrize("name", ["test", "test_leaky", "val", "val_leaky_simulated"])
+def test_suffixes_are_kept(tmp_path: Path, name: str) -> None:
+    plan = planned(tmp_path)
+    run = evaluated(plan, 0, [row("p1", "passive", 1.0)], name)
+    other = [row("p1", "passive", 9.0)]
+    write(other, summarise(other), run.evaluation, f"{name}_overridden", False)
+    result = collect(plan, Told())
+    assert result.name == name.replace("test", "folds").replace("val", "folds")
+    assert result.cases.evaluation.rows[0]["rmse"] == 1.0, "the run's own evaluation, no later one"
+
+
+def test_nothing_to_collect(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    with pytest.raises(DataError, match="no fold is complete"):
+        collect(plan, Told())
+    run = evaluated(plan, 0, [row("p1", "passive", 1.0)])
+    (run.evaluation / "test.json").unlink()
+    with pytest.raises(DataError, match="holds no evaluation; was it deleted"):
+        collect(plan, Told())
