@@ -39,7 +39,19 @@ def a_stranger() -> Path:
     return path
 
 
-DEMOS = (Demo("liver_demo", a_scan), Demo("spine_demo", a_stranger))
+def a_new_calf() -> Path:
+    """Somebody whom the model has never seen, recorded with a scanner of another clock."""
+    from vitruvian.muscle.simulator.cohort import SimulatedCohort
+
+    root = SimulatedCohort(people=1, women=0, seconds=8.0, tasks=["combined"], seed=123)
+    return root.write(SIMULATED) / "P01_combined"
+
+
+DEMOS = (
+    Demo("liver_demo", a_scan),
+    Demo("spine_demo", a_stranger),
+    Demo("muscle_demo", a_new_calf),
+)
 
 
 def verb(name: str, *arguments: str) -> None:

@@ -52,13 +52,10 @@ def examine_recording(
 
 def _understood(recording: Recording, aligned: Aligned) -> str:
     clock = aligned.clock
-    parts = [
-        f"{recording.participant}, {recording.task}",
-        f"{recording.frame_count} frames at {clock.rate_hz:.3f} Hz ({clock.kind})",
-    ]
-    if clock.pulses:
-        parts.append(f"{clock.pulses} pulses")
+    parts = [f"{recording.participant}, {recording.task}", f"{recording.frame_count} frames"]
+    parts[1] += " with a value each" if clock.kind == "frames" else f" at {clock.rate_hz:.3f} Hz"
     if clock.kind != "frames":
+        parts.append(f"{clock.pulses} pulses" if clock.pulses else f"clock from {clock.kind}")
         parts.append(f"offset {clock.offset_s:.3f} s")
         drift = "" if np.isnan(clock.drift_ppm) else f"drift {clock.drift_ppm:+.0f} ppm, "
         parts.append(f"{drift}residual {clock.residual_ms:.2f} ms")

@@ -16,6 +16,7 @@ from vitruvian.muscle.nets.checks import (
     require_probability,
 )
 from vitruvian.muscle.nets.cost_volume import CostVolume
+from vitruvian.muscle.nets.tissue_motion import TissueMotion
 
 _STRIDE = 2  # of the features: 1 pixel of movement is half a feature, 0.1 pixels still show
 _PATCH = 16  # pixels, so that a patch holds some ten speckles
@@ -28,8 +29,9 @@ class SiamesePair(nn.Module):
     Between neighbouring frames muscle moves by less than a few pixels. The cost volume gives the
     similarity of each patch with itself after every small displacement (as FlowNet's correlation
     layer, Dosovitskiy et al. 2015, but normalised, so that gain and contrast cancel); where it is
-    largest the tissue went. What moved, and so what the movement means, is told by the features of
-    the second frame, which also serve absolute quantities.
+    largest the tissue went. `TissueMotion` adds what happens within a pixel, also straight to the
+    outputs. What moved, and so what the movement means, is told by the features of the second
+    frame, which also serve absolute quantities.
 
     Args:
         channels: must be 2: the frame before and the frame.
@@ -69,10 +71,12 @@ class SiamesePair(nn.Module):
         require_probability("dropout", dropout)
         self.encoder = _encoder(features)
         self.cost_volume = CostVolume(reach, _PATCH // _STRIDE)
+        self.motion = TissueMotion(_PATCH // _STRIDE)
         self.context = _context(features, context)
         places = (size[0] // cell) * (size[1] // cell)
+        seen = self.cost_volume.displacements + self.motion.channels + context
         self.head = nn.Sequential(
-            nn.Conv2d(self.cost_volume.displacements + context, width, 3, padding=1),
+            nn.Conv2d(seen, width, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 3, padding=1),
             nn.ReLU(inplace=True),
@@ -84,6 +88,9 @@ class SiamesePair(nn.Module):
             nn.Linear(dense, len(outputs)),
         )
         begin_for_relu(self)
+        patches = (size[0] // _PATCH) * (size[1] // _PATCH)
+        self.straight = nn.Linear(self.motion.channels * patches, len(outputs), bias=False)
+        nn.init.zeros_(self.straight.weight)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pairs (n, 2, height, width) to (n, outputs)."""
@@ -102,8 +109,9 @@ class SiamesePair(nn.Module):
 
     def compare(self, before: Tensor, after: Tensor) -> Tensor:
         """Map the features of two frames to (n, outputs)."""
-        moved = self.cost_volume(before, after)
-        values: Tensor = self.head(torch.cat([moved, self.context(after)], dim=1))
+        motion = self.motion(before, after)
+        seen = [self.cost_volume(before, after), motion, self.context(after)]
+        values: Tensor = self.head(torch.cat(seen, dim=1)) + self.straight(motion.flatten(1))
         return values
 
 
