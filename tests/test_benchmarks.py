@@ -6,10 +6,15 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.harness import TINY, Ratio, Row, side_by_side, table
+from tests.benchmarks.muscle_data import configuration, stored_cases
+from tests.benchmarks.muscle_loader import OpenedPairs, ReopenedPairs
+from vitruvian.muscle.data.inputs import FrameInput
+from vitruvian.muscle.data.samples import FrameSamples
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,19 @@ def test_ratios_are_finite_and_positive(
     for row in rows:
         assert row.what.startswith(f"{name}: ")
         assert all(math.isfinite(ratio) and ratio > 0 for ratio in row.ratio.pairs)
+
+
+@pytest.mark.parametrize("kind", [ReopenedPairs, OpenedPairs])
+def test_both_sides_of_the_muscle_loader_deliver_the_same_pairs(
+    kind: type[ReopenedPairs], folder: Path
+) -> None:
+    cases = stored_cases(TINY, folder, configuration("muscle_cnn"))
+    ours, theirs = FrameSamples(cases, FrameInput("pair"), "change"), kind(cases)
+    assert len(ours) == len(theirs) > len(cases)
+    for item in (0, len(ours) // 2, len(ours) - 1):
+        batch, pair = ours.__getitems__(np.array([[0, 0, item]])), theirs[item]
+        for name in ("images", "bounds", "target"):
+            np.testing.assert_array_equal(batch[name][0], pair[name])
 
 
 def test_both_sides_are_timed_in_turns() -> None:

@@ -12,7 +12,9 @@ import vitruvian
 
 HEAVY = ("torch", "pytorch_lightning", "lightning_fabric", "monai", "torchmetrics", "scipy", "cv2")
 HEAVY += ("nibabel", "pydicom", "numpy", "matplotlib")
-HEAVY += ("mediapipe", "av", "sqlalchemy", "pyarrow", "onnx", "onnxruntime")
+HEAVY += ("mediapipe", "av", "sqlalchemy", "pyarrow", "onnx", "onnxruntime", "h5py", "ezc3d")
+
+VERBS = ("train", "evaluate", "predict", "extract", "live", "export", "check", "folds")
 
 # Runs a verb, then names on a last line of stderr which heavy packages have been imported.
 PROBE = f"""
@@ -34,7 +36,24 @@ ANSWERS = {
     "config of extract": ("extract", ["--cfg", "job"], "variant: lite"),
     "help of live": ("live", ["-h"], "vitruvian-live run=DIR"),
     "help of export": ("export", ["--help"], "vitruvian-export run=DIR"),
+    "help of check": ("check", ["-h"], "vitruvian-check datamodule=OPTION"),
+    "config of check": (
+        "check",
+        ["--cfg", "job", "datamodule=muscle_recordings", "datamodule/roi=rectified"],
+        "rectify: true",
+    ),
+    "help of folds": ("folds", ["--help"], "vitruvian-folds experiment=NAME"),
+    "config of folds": (
+        "folds",
+        ["--cfg", "job", "experiment=muscle_cnn"],
+        "fold: ${datamodule.fold}",
+    ),
     "config of the spine": ("train", ["--cfg", "job", "experiment=spine_lstm"], "windows:"),
+    "config of the muscle": (
+        "train",
+        ["--cfg", "job", "experiment=muscle_cnn"],
+        "vitruvian.muscle.roi.aponeuroses.Aponeuroses",
+    ),
 }
 MISTAKES = {
     "key": ("train", ["optimizer.lrr=1"], "did you mean `optimizer.lr`?"),
@@ -57,6 +76,10 @@ MISTAKES = {
     "no run of live": ("live", ["run=nowhere", "source=0"], "no run directory here"),
     "key of export": ("export", ["run=x", "otput=y"], "did you mean `output`?"),
     "no run of export": ("export", ["run=nowhere"], "no run directory here"),
+    "key of check": ("check", ["datamodule=liver_ct", "figurs=x"], "did you mean `figures`?"),
+    "no data to check": ("check", [], "datamodule: choose one with datamodule=OPTION"),
+    "fold of folds": ("folds", ["split.fold=2"], "vitruvian-folds trains all folds"),
+    "no folds": ("folds", ["run=nowhere"], "no folds to continue here"),
     "key of the spine": (
         "train",
         ["experiment=spine_lstm", "datamodule.windws.length=3"],
@@ -66,6 +89,16 @@ MISTAKES = {
         "train",
         ["experiment=spine_lstm", "model.scaling=min-max"],
         "did you mean `minmax`?",
+    ),
+    "key of the muscle": (
+        "train",
+        ["experiment=muscle_cnn", "datamodule.roi.finder.depth=3"],
+        "did you mean `datamodule.roi.finder.depth_mm`?",
+    ),
+    "choice of the muscle": (
+        "train",
+        ["experiment=muscle_cnn", "datamodule.unit=person"],
+        "expected `participant` or `task`",
     ),
 }
 
@@ -103,7 +136,7 @@ def test_the_probe_sees_an_import(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("torch pytorch_lightning ")
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "extract", "live", "export"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_module_and_script_are_the_same(verb: str, tmp_path: Path) -> None:
     script = Path(sys.executable).with_name(f"vitruvian-{verb}")
     if not script.is_file():

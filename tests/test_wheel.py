@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.runs import SMALL
+from tests.test_startup import VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
@@ -78,12 +79,24 @@ def test_wheel_holds_the_live_page(wheel: Path) -> None:
     assert page <= contents(wheel)
 
 
+def test_wheel_holds_the_options_of_options(wheel: Path) -> None:
+    """Files of nested groups, and those that only other files include."""
+    regions = ("aponeuroses", "given", "none", "rectified", "unet")
+    nested = {f"vitruvian/conf/datamodule/roi/{region}.yaml" for region in regions}
+    nested |= {
+        "vitruvian/conf/datamodule/parts/muscle_region.yaml",
+        "vitruvian/conf/model/parts/muscle_estimator.yaml",
+    }
+    assert nested <= configs()
+    assert nested <= contents(wheel)
+
+
 def test_wheel_names_its_commands_and_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (points,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         commands = archive.read(points).decode()
         assert any(name.endswith("licenses/LICENSE") for name in archive.namelist())
-    for verb in ("train", "evaluate", "predict", "extract", "live", "export"):
+    for verb in VERBS:
         assert f"vitruvian-{verb} = vitruvian.{verb}:main" in commands
 
 
@@ -208,11 +221,20 @@ def test_predicts(run: Path, installed: Installed) -> None:
     assert all((installed.folder / path).is_file() for path in written)
 
 
-@pytest.mark.parametrize("verb", ["extract", "live", "export"])
+@pytest.mark.parametrize("verb", ["extract", "live", "export", "check", "folds"])
 def test_the_other_commands_answer(verb: str, installed: Installed) -> None:
     done = installed(verb, "--help")
     assert done.returncode == 0, done.stderr
     assert f"vitruvian-{verb}" in done.stdout
+
+
+def test_checks_simulated_calves(installed: Installed) -> None:
+    """A study of many small files in nested groups, from the installed ones."""
+    small = ("people=1", "women=0", "seconds=1.0", "tasks=[passive]")
+    keys = [f"datamodule.simulator.{key}" for key in small]
+    done = installed("check", "datamodule=muscle_recordings", "datamodule/roi=rectified", *keys)
+    assert done.returncode == 0, done.stderr
+    assert "1 case, 0 with problems" in done.stdout
 
 
 def test_mistakes_are_told_by_the_installed_one_too(installed: Installed) -> None:

@@ -9,7 +9,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import head, loader, pose, reading, startup, step, surfaces
+from tests.benchmarks import (
+    head,
+    loader,
+    muscle_loader,
+    muscle_online,
+    muscle_store,
+    pose,
+    reading,
+    startup,
+    step,
+    surfaces,
+)
 from tests.benchmarks.harness import FULL, QUICK, Row, Scale, machine, table
 
 Benchmark = Callable[[Scale, Path], Iterator[Row]]
@@ -21,6 +32,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "surfaces": surfaces.run,
     "head": head.run,
     "pose": pose.run,
+    "muscle_online": muscle_online.run,
+    "muscle_store": muscle_store.run,
+    "muscle_loader": muscle_loader.run,
 }
 
 

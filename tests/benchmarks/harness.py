@@ -100,7 +100,7 @@ class Row:
 
     what: str
     ratio: Ratio
-    unit: Literal["slices/s", "frames/s", "ms", "s"]
+    unit: Literal["slices/s", "frames/s", "pairs/s", "ms", "s"]
 
     def cells(self) -> tuple[str, ...]:
         """What, ours, theirs, and the ratio with its range."""

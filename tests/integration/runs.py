@@ -50,6 +50,25 @@ SMALL_SPINE = (
     "callbacks.checkpoints.every_n_steps=2",
 )
 
+SMALL_MUSCLE = (
+    "experiment=muscle_demo",
+    "trainer=cpu",
+    "datamodule.simulator.people=4",
+    "datamodule.simulator.women=1",
+    "datamodule.simulator.seconds=1.2",
+    "datamodule.roi.size=[32,64]",
+    "datamodule.roi.mm_per_pixel=1.0",
+    "datamodule.batch_size=2",
+    "datamodule.samples_per_epoch=10",
+    "model.net.features=2",
+    "model.net.context=2",
+    "model.net.width=2",
+    "model.net.dense=4",
+    "trainer.max_epochs=3",
+    "trainer.log_every_n_steps=1",
+    "callbacks.checkpoints.every_n_steps=2",
+)
+
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
@@ -58,6 +77,8 @@ _context.set_forkserver_preload(
         "vitruvian.liver.datamodule",
         "vitruvian.spine.regressor",
         "vitruvian.spine.data.datamodule",
+        "vitruvian.muscle.estimator",
+        "vitruvian.muscle.data.datamodule",
     ]
 )
 

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.runs import SMALL, SMALL_SPINE, Kill, log_of, same, state, train, verb
+from tests.integration.runs import (
+    SMALL,
+    SMALL_MUSCLE,
+    SMALL_SPINE,
+    Kill,
+    log_of,
+    same,
+    state,
+    train,
+    verb,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +41,13 @@ SPINE = (
     "datamodule.simulator.people=9",
     "datamodule.simulator.complete=1",
     "split.folds=3",  # nine clips on two ranks
+)
+
+MUSCLE = (
+    *(key for key in SMALL_MUSCLE if not key.startswith("trainer=")),
+    "trainer=ddp",
+    "trainer.accelerator=cpu",  # three trials of one person on two ranks: one is evaluated twice
+    "model.net.dropout=0.5",
 )
 
 MOMENTS = {
@@ -140,6 +157,51 @@ def test_people_killed_and_continued(moment: str, tmp_path: Path, cache: str, pe
     assert train(run, (*SPINE, cache), MOMENTS[moment]) == -signal.SIGKILL, log_of(run)
     assert train(run) == 0, log_of(run)
     assert_alike(run, people)
+
+
+# -- the muscle study -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def calves(tmp_path_factory: pytest.TempPathFactory, cache: str) -> Path:
+    """A run of the muscle study by two processes that nobody interrupts."""
+    run = tmp_path_factory.mktemp("muscle") / "whole"
+    assert train(run, (*MUSCLE, cache)) == 0, log_of(run)
+    return run
+
+
+def test_each_trial_counts_once(calves: Path) -> None:
+    found = [r for r in rows(calves / TABLE) if r["predictor"] == "model"]
+    (held_out,) = json.loads((calves / "splits.json").read_text())["test"]
+    tasks = ("combined", "isometric", "passive")
+    assert sorted(r["case"] for r in found) == [f"{held_out}_{task}" for task in tasks]
+
+
+def test_same_trials_as_one_process(calves: Path) -> None:
+    """Intervals and fusion too, which are fitted on what all ranks have validated."""
+    assert verb("evaluate", f"run={calves}", "name=alone") == 0
+    for table in ("", "_per_participant", "_per_task"):
+        names = (f"{name}_simulated{table}.csv" for name in ("test", "alone"))
+        before, after = ((calves / "evaluation" / name).read_bytes() for name in names)
+        assert after == before
+
+
+def test_validation_figures_are_those_of_one_process(calves: Path) -> None:
+    logged = [row for row in rows(calves / "metrics.csv") if row["val/nrmse"]]
+    best = min(logged, key=lambda row: float(row["val/nrmse"]))
+    assert verb("evaluate", f"run={calves}", "split=val") == 0
+    table = calves / "evaluation" / "val_simulated_per_participant.csv"
+    (model,) = (row for row in rows(table) if row["predictor"] == "model")
+    for name in ("angle_change_rmse_deg", "torque_change_rmse_nm", "emg_change_rmse_v"):
+        assert float(model[name]) == pytest.approx(float(best[f"val/{name}"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_trials_killed_and_continued(moment: str, tmp_path: Path, cache: str, calves: Path) -> None:
+    run = tmp_path / "run"
+    assert train(run, (*MUSCLE, cache), MOMENTS[moment]) == -signal.SIGKILL, log_of(run)
+    assert train(run) == 0, log_of(run)
+    assert_alike(run, calves)
 
 
 def assert_alike(run: Path, whole: Path) -> None:

@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.runs import SMALL, SMALL_SPINE, Kill, log_of, same, start, state, train
+from tests.integration.runs import (
+    SMALL,
+    SMALL_MUSCLE,
+    SMALL_SPINE,
+    Kill,
+    log_of,
+    same,
+    start,
+    state,
+    train,
+)
 
-EPOCHS, BATCHES = 3, 5  # of SMALL and SMALL_SPINE: 10 samples in batches of 2
+EPOCHS, BATCHES = 3, 5  # of every study's small run: 10 samples in batches of 2
 
 LIVER: dict[str, tuple[str, ...]] = {
     "workers": ("datamodule.workers=2",),
@@ -32,10 +42,25 @@ SPINE: dict[str, tuple[str, ...]] = {
     "movement and averaged weights": ("augment=spine_movement", "callbacks=ema"),
     "every window once": ("datamodule.samples_per_epoch=null", "datamodule.batch_size=5"),
 }
-STUDIES: dict[str, tuple[str, ...]] = {"liver": SMALL, "spine": SMALL_SPINE}
+MUSCLE: dict[str, tuple[str, ...]] = {
+    "workers": ("datamodule.workers=2",),
+    "changes alone with plateau": (
+        "datamodule.target=change",
+        "callbacks=default",
+        "scheduler=plateau",
+        "model.net.dropout=0.5",
+    ),
+    "every frame once": ("datamodule.samples_per_epoch=null", "datamodule.batch_size=40"),
+}
+STUDIES: dict[str, tuple[str, ...]] = {
+    "liver": SMALL,
+    "spine": SMALL_SPINE,
+    "muscle": SMALL_MUSCLE,
+}
 VARIANTS: dict[str, tuple[str, ...]] = {
     **{f"liver, {name}": (*SMALL, *keys) for name, keys in LIVER.items()},
     **{f"spine, {name}": (*SMALL_SPINE, *keys) for name, keys in SPINE.items()},
+    **{f"muscle, {name}": (*SMALL_MUSCLE, *keys) for name, keys in MUSCLE.items()},
 }
 RUNS = STUDIES | VARIANTS
 
@@ -54,7 +79,7 @@ MOMENTS = {
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Phantoms and simulated people, shared by the runs of this process."""
+    """Phantoms, simulated people and their calves, shared by the runs of this process."""
     return f"datamodule.cache_dir={tmp_path_factory.mktemp('cache')}"
 
 
@@ -126,7 +151,7 @@ def test_killed_again_and_again(tmp_path: Path, cache: str, reference: dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["liver, workers", "spine, workers"])
+@pytest.mark.parametrize("variant", [f"{study}, workers" for study in STUDIES])
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_a_random_instant(
     seed: int, variant: str, tmp_path: Path, cache: str, reference: dict[str, Path]

@@ -26,7 +26,7 @@ def test_changes_by_hand():
     truth = np.array([1, 2, -1])
     mse, mean = 5 / 3, 2 / 3
     expected = {
-        "angle_frames": 3,
+        "angle_change_frames": 3,
         "angle_change_rmse_deg": math.sqrt(mse),
         "angle_change_nrmse": math.sqrt(mse) / 3,
         "angle_change_r2": 1 - mse / truth.var(),
@@ -78,7 +78,7 @@ def test_no_change_is_predicted_across_a_gap():
     """Frame 2 does not follow: its change is neither compared nor summed."""
     trial = trial_of(angle_deg=[0, 1, 50, 51], follows=[False, True, False, True])
     perfect = trial_metrics(trial, "angle_deg", np.array([0.0, 1, -7, 1]), "change")
-    assert perfect["angle_frames"] == 2
+    assert perfect["angle_change_frames"] == 2
     assert perfect["angle_change_rmse_deg"] == perfect["angle_drift_deg"] == 0
     absolute = trial_metrics(trial, "angle_deg", np.array([5.0, 6, 0, 1]), "absolute")
     assert absolute["angle_change_frames"] == 2
@@ -99,7 +99,7 @@ def test_ratios_say_nothing_of_what_does_not_vary(kind):
 def test_of_no_prediction_only_the_truth_is_known():
     metrics = trial_metrics(trial_of(angle_deg=[0, 1, 3]), "angle_deg", np.full(3, NAN), "change")
     known = {name: value for name, value in metrics.items() if not math.isnan(value)}
-    assert known == {"angle_frames": 0, "angle_range_deg": 3}
+    assert known == {"angle_change_frames": 0, "angle_range_deg": 3}
 
 
 def test_emg_is_also_told_as_a_share_of_the_maximum():

@@ -97,7 +97,7 @@ def test_centred_values_pool_to_their_concatenation():
     words = np.concatenate([word["angle_deg"] for word in said])
     known = np.isfinite(words)
     truth, words = truth[known], words[known]
-    assert pooled["angle_frames"] == known.sum()
+    assert pooled["angle_centred_frames"] == known.sum()
     assert pooled["angle_centred_rmse_deg"] == pytest.approx(np.sqrt(np.mean((truth - words) ** 2)))
     assert pooled["angle_centred_r"] == pytest.approx(np.corrcoef(truth, words)[0, 1])
 
@@ -160,7 +160,7 @@ def test_a_predictor_that_says_nothing_pools_to_nothing():
     trial = trial_of(angle_deg=[0, 1, 3], torque_nm=[0, 1, 3])
     silent = {"angle_deg": np.full(3, np.nan), "torque_nm": np.zeros(3)}
     (pooled,) = pool([trial_row(trial, "spring", silent, "change")] * 2, by=())
-    assert pooled["angle_frames"] == 0
+    assert pooled["angle_change_frames"] == 0
     assert math.isnan(pooled["angle_change_rmse_deg"])
     assert pooled["torque_ratio"] == 1
 

@@ -21,6 +21,7 @@ from vitruvian.muscle.live import predict_live
 from vitruvian.muscle.online import OnlineEstimator
 from vitruvian.muscle.predict import predict_path
 from vitruvian.muscle.recordings.writing import write_recording
+from vitruvian.muscle.roi.aponeuroses import Aponeuroses
 from vitruvian.muscle.roi.finders import WholeImage
 from vitruvian.muscle.roi.region import RegionOfInterest
 
@@ -159,3 +160,44 @@ def test_live_says_what_predict_writes(
 def test_live_refuses_what_it_does_not_show(tmp_path: Path, keys: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         predict_live(task(), LiveOptions(str(tmp_path), **keys), {})
+
+
+# -- a muscle that is not there -------------------------------------------------------------------
+
+BANDS = RegionOfInterest(Aponeuroses(), mm_per_pixel=0.5, size=SIZE)
+
+
+def test_until_the_muscle_is_found_there_is_no_answer(tmp_path: Path) -> None:
+    made = trained(tmp_path, roi=BANDS, target="both")
+    online = OnlineEstimator(made, (0.5, 0.5))
+    said = [online.push(np.zeros((40, 80), np.uint8)).value for _ in range(4)]
+    assert np.isnan(said).all()
+    assert online.lost == 4
+
+
+def test_a_recording_without_muscle_is_refused(tmp_path: Path) -> None:
+    made = trained(tmp_path, roi=BANDS)
+    dark = recording(tmp_path, name="dark")
+    folder = write_recording(tmp_path / "dark", dark, np.zeros((30, 40, 80), np.uint8))
+    with pytest.raises(DataError, match=r"dark: the muscle was found in none of 30 frames"):
+        list(predict_path(made, folder, tmp_path / "out", {}))
+
+
+def test_live_keeps_its_table_when_the_source_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trained(tmp_path, target="both")
+    source = folder_of(tmp_path)
+    push, count = OnlineEstimator.push, iter(range(100))
+
+    def breaks(self: OnlineEstimator, image: Any) -> Any:
+        if next(count) == 12:
+            raise DataError("frame 12 is damaged")
+        return push(self, image)
+
+    monkeypatch.setattr(OnlineEstimator, "push", breaks)
+    kept = tmp_path / "live.csv"
+    outcome = predict_live(made, LiveOptions(str(source), table=kept), {})
+    assert outcome.code == 2
+    assert "the source was lost: frame 12 is damaged" in outcome.line
+    assert len(table(kept)["time_s"]) == 12

@@ -240,9 +240,14 @@ def _kinds(parameter: Parameter) -> Iterator[Kind]:
 def _literal(node: ast.expr | None) -> Any:
     """Evaluate a written default; None when it is no plain value."""
     try:
-        return ast.literal_eval(node) if node is not None else None
+        return _as_yaml(ast.literal_eval(node)) if node is not None else None
     except ValueError:
         return None
+
+
+def _as_yaml(value: Any) -> Any:
+    """A default as a YAML file would give it: tuples are lists there."""
+    return [_as_yaml(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def is_node(value: Any) -> bool:

@@ -8,10 +8,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class WeightEMA(Callback):
-    """Averages all floating-point weights and buffers after each optimiser step.
+    """Averages all weights, and the statistics of batch norms, after each optimiser step.
 
     The averaged weights take the place of the trained ones during validation, so the metric that
     chooses `best.ckpt`, and the weights in it, are the averaged ones. `last.ckpt` keeps both.
@@ -71,8 +72,20 @@ class WeightEMA(Callback):
 
 
 def averaged(module: pl.LightningModule) -> dict[str, Tensor]:
-    """The floating-point entries of the state dict: what is averaged."""
-    return {n: v.detach() for n, v in module.state_dict().items() if v.is_floating_point()}
+    """What is averaged: weights, and what batch norms have seen.
+
+    Other buffers are no weights: what a task fits during a validation, with the averaged weights in
+    place, must be there afterwards and go into the checkpoint.
+    """
+    norms = [(name, part) for name, part in module.named_modules() if isinstance(part, _BatchNorm)]
+    statistics = {
+        f"{name}.{kind}": getattr(norm, kind)
+        for name, norm in norms
+        for kind in ("running_mean", "running_var")
+        if getattr(norm, kind) is not None
+    }
+    weights = dict(module.named_parameters()) | statistics
+    return {name: value.detach() for name, value in weights.items()}
 
 
 @torch.no_grad()

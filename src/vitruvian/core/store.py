@@ -16,6 +16,7 @@ import logging
 import math
 import os
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -207,6 +208,10 @@ class Store:
             yield
 
 
+# NumPy parses headers with `ast`, which Python 3.11 may fail at in two threads at once (a
+# SystemError about the recursion depth of the AST constructor).
+_PARSING = threading.Lock()
+
 _Stamp = tuple[str, int, int, int]  # absolute path, size, mtime and ctime in ns
 
 
@@ -315,7 +320,8 @@ def _intact(folder: Path) -> Record | None:
 def _layout(path: Path) -> Layout:
     with path.open("rb") as stream:
         np.lib.format.read_magic(stream)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        with _PARSING:
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         offset = stream.tell()
         if os.fstat(stream.fileno()).st_size != offset + math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{path} does not have the size that its header states")

@@ -42,12 +42,11 @@ FUSED: Kind = "absolute"  # what the change and the absolute head are fused into
 
 
 @dataclass(frozen=True)
-class Residuals:
-    """Errors of the model on one validation trial, (T, outputs), and where frames follow."""
+class Answered:
+    """A validation trial and what the net said of it, (T, outputs) in native units."""
 
-    case: str
-    errors: Floats
-    follows: Flags
+    trial: Trial
+    outputs: Floats
 
 
 class MuscleEstimator(Task):
@@ -110,7 +109,7 @@ class MuscleEstimator(Task):
         self.fusion = KalmanFusion(quantities) if target == "both" else None
         self.register_buffer("target_mean", torch.zeros(len(outputs)))
         self.register_buffer("target_sd", torch.ones(len(outputs)))
-        self._residuals: list[Residuals] = []
+        self._answered: list[Answered] = []
 
     # -- agreement with the data --------------------------------------------------------------
 
@@ -126,20 +125,34 @@ class MuscleEstimator(Task):
     def _try_parts(self) -> None:
         """Refuse a loss or an augmentation of another study before the first step does."""
         height, width = self.roi.size
-        images = torch.zeros(2, self.inputs.context, height, width)
-        bounds = torch.tensor([0, height])[None, :, None].expand(2, 2, width).to(torch.int16)
-        seeds, values = torch.zeros(2, dtype=torch.int64), torch.zeros(2, len(self.target_mean))
-        tried = {
-            "loss=mse": (self.loss, (values, values)),
-            "augment=muscle_scanner": (self.augment, (images, bounds, seeds)),
+        n = 16
+        images = torch.zeros(n, self.inputs.context, height, width)
+        ends = torch.tensor([height // 4, height - 2], dtype=torch.int16)
+        bounds = ends[None, :, None].repeat(n, 1, width)
+        values = torch.zeros(n, len(self.target_mean))
+        tried: dict[str, Callable[[], Any]] = {
+            "loss=mse": lambda: self.loss(values, values),
+            "augment=muscle_scanner": lambda: self._try_augment(images, bounds),
         }
-        for option, (part, arguments) in tried.items():
+        for option, attempt in tried.items():
+            part = self.loss if option.startswith("loss") else self.augment
             try:
-                _ = part and part(*arguments)
+                attempt()
             except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
                 told = "is not made for frames of a muscle; choose another, such as"
                 key = option.partition("=")[0]
                 raise ConfigError(f"{key}: {type(part).__name__} {told} {option}") from error
+
+    def _try_augment(self, images: Tensor, bounds: Tensor) -> None:
+        """Raise ValueError if what comes back is no muscle between two bounds."""
+        if self.augment is None:
+            return
+        found, moved = self.augment(images, bounds, torch.arange(len(images)))
+        upper, lower = moved.unbind(1)
+        kept = found.shape == images.shape and moved.shape == bounds.shape
+        ordered = (upper >= 0) & (upper <= lower) & (lower <= images.shape[-2])
+        if not kept or not ordered.all():
+            raise ValueError("images or bounds come back in another form")
 
     def fit_statistics(self, datamodule: pl.LightningDataModule) -> None:
         """Fit grey values, the spread of the targets and the baselines on training people."""
@@ -234,7 +247,7 @@ class MuscleEstimator(Task):
         ready = case.run_length >= self.inputs.context
         outputs = self.outputs_of(images, bounds, ready)
         if split == "val":
-            self._keep_residuals(trial, outputs)
+            self._answered.append(Answered(trial, outputs))
             return [self._row(trial, "model", self.predicted(outputs, trial.follows))]
         order = control_order(trial, self.frozen_config.get("seed", 0))
         control = self.outputs_of(images[order], bounds[order], ready)
@@ -272,36 +285,52 @@ class MuscleEstimator(Task):
 
     # -- what is fitted on validation people --------------------------------------------------
 
-    def _keep_residuals(self, trial: Trial, outputs: Floats) -> None:
-        truth = [trial.truth(name, kind) for kind in self.kinds for name in self.quantities]
-        errors = outputs - np.stack(truth, axis=1)
-        self._residuals.append(Residuals(trial.name, errors, trial.follows))
-
     def on_validation_epoch_start(self) -> None:
-        """Forget the residuals of the previous validation, too."""
+        """Forget the answers of the previous validation, too."""
         super().on_validation_epoch_start()
-        self._residuals = []
+        self._answered = []
 
     def on_validation_epoch_end(self) -> None:
-        """Fit intervals and fusion on the held-out trials of all ranks, before they are saved."""
-        gathered = {r.case: r for part in all_gather(self._residuals) for r in part}
-        residuals = [gathered[name] for name in sorted(gathered)]
-        if residuals:
-            self._fit_fusion(residuals)
-            self._fit_intervals(residuals)
+        """Fit fusion and intervals on the held-out trials of all ranks, and judge the model so.
+
+        The weights that are judged, and saved as the best, then have the fusion that they were
+        judged with.
+        """
+        everywhere = {a.trial.name: a for part in all_gather(self._answered) for a in part}
+        answered = [everywhere[name] for name in sorted(everywhere)]
+        self._fit_fusion(answered)
+        self._fit_intervals(answered)
+        self.rows = [
+            self._row(a.trial, "model", self.predicted(a.outputs, a.trial.follows))
+            for a in answered
+        ]
         super().on_validation_epoch_end()
 
-    def _fit_fusion(self, residuals: Sequence[Residuals]) -> None:
+    def _errors(self, answered: Answered) -> Floats:
+        """What the net said less what was so, (T, outputs)."""
+        trial = answered.trial
+        truth = [trial.truth(name, kind) for kind in self.kinds for name in self.quantities]
+        return answered.outputs - np.stack(truth, axis=1)
+
+    def _fit_fusion(self, answered: Sequence[Answered]) -> None:
+        """Fit on frames with an answer of both heads; trials without any have nothing to say."""
         if self.fusion is None:
             return
-        known: list[Flags] = [np.all(np.isfinite(r.errors), axis=1) for r in residuals]
-        parts = [np.split(r.errors[k], 2, axis=1) for r, k in zip(residuals, known, strict=True)]
-        follows = [_connected(r.follows, k)[k] for r, k in zip(residuals, known, strict=True)]
-        self.fusion.fit([change for change, _ in parts], [value for _, value in parts], follows)
+        changes, values, follows = [], [], []
+        for found in answered:
+            errors = self._errors(found)
+            known: Flags = np.all(np.isfinite(errors), axis=1)
+            if known.any():
+                change, value = np.split(errors[known], 2, axis=1)
+                changes.append(change)
+                values.append(value)
+                follows.append(_connected(found.trial.follows, known)[known])
+        if changes:
+            self.fusion.fit(changes, values, follows)
 
-    def _fit_intervals(self, residuals: Sequence[Residuals]) -> None:
+    def _fit_intervals(self, answered: Sequence[Answered]) -> None:
         """Widths of what is reported: the filter is linear, so it maps errors to errors."""
-        errors = [self.predicted(r.errors, r.follows) for r in residuals]
+        errors = [self.predicted(self._errors(a), a.trial.follows) for a in answered]
         for kind in self.kinds:
             by_quantity = {
                 name: [trial[kind][:, place] for trial in errors]

@@ -17,6 +17,8 @@ import numpy.typing as npt
 __all__ = [
     "FLOW_FEATURES",
     "INTENSITY_FEATURES",
+    "SMALLEST",
+    "WIDEST",
     "flow_between",
     "flow_features",
     "intensity_features",
@@ -29,8 +31,8 @@ _CELLS = _ROWS * _COLUMNS
 FLOW_FEATURES = 2 * _CELLS + 4
 INTENSITY_FEATURES = 2 + 2 * _CELLS + _COLUMNS
 
-_SMALLEST = 32  # pixels; the pyramid of cv2.DISOpticalFlow crashes on smaller and on very wide ones
-_WIDEST = 8  # times the height
+SMALLEST = 32  # pixels; the pyramid of cv2.DISOpticalFlow crashes on smaller and on very wide ones
+WIDEST = 8  # times the height
 
 Image = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int16]
@@ -78,9 +80,9 @@ def flow_between(before: Image, after: Image, bounds: Bounds) -> Features:
         ValueError: the images are too small or too wide for the method.
     """
     height, width = after.shape
-    if min(height, width) < _SMALLEST or width > _WIDEST * height:
+    if min(height, width) < SMALLEST or width > WIDEST * height:
         raise ValueError(
-            f"optical flow needs {_SMALLEST} x {_SMALLEST} pixels or more, at most {_WIDEST} times "
+            f"optical flow needs {SMALLEST} x {SMALLEST} pixels or more, at most {WIDEST} times "
             f"as wide as high, not {height} x {width}"
         )
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_SHOWN = {"deg": (1.0, "deg"), "nm": (1.0, "Nm"), "v": (1e6, "µV")}  # factor and name of a unit
+_MICRO = {"V": (1e6, "µV")}  # factor and name of what a unit is shown as
 _PANEL = 1.9  # inches
 
 
@@ -55,7 +55,7 @@ def draw_quantity(
     axes: Axes, columns: Mapping[str, Floats], what: Quantity, timing: Timing
 ) -> None:
     """One panel: the value where the model says one, else the change per frame."""
-    factor, unit = _SHOWN[what.unit]
+    factor, unit = _MICRO.get(what.symbol, (1.0, what.symbol))
     names = [what.name, f"{what.name}_centred", f"{what.name}_change"]
     shown = next(name for name in names if name in columns)
     times = columns["time_s"]

@@ -6,13 +6,13 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from vitruvian.core.errors import DataError
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.signals import Interrupted, StopRequest
 from vitruvian.core.task import SIMULATED_KEY
@@ -20,15 +20,15 @@ from vitruvian.core.video.video import open_video
 from vitruvian.muscle.online import OnlineEstimator, Reading
 from vitruvian.muscle.quantities import quantity
 from vitruvian.muscle.readings import Readings
-from vitruvian.muscle.recording import Image
+from vitruvian.muscle.recording import USUAL_RATE_HZ, Image
 from vitruvian.muscle.recordings.description import FILE_NAME
 from vitruvian.muscle.recordings.opening import open_recording
 
 if TYPE_CHECKING:
     from vitruvian.muscle.estimator import MuscleEstimator
 
-USUAL_RATE_HZ = 25.0  # of the group's ultrasound (papers.md, A1); for images without a rate
 TOLD_EVERY_S = 1.0
+LOST = 2  # exit code where the source was lost
 TIMED = 1000  # last frames whose durations are reported
 
 Timed = Iterator[tuple[float, Image]]
@@ -49,9 +49,9 @@ def predict_live(
 
     Raises:
         ConfigError: something is asked for that this study does not show.
-        DataError: the source cannot be read, or its millimetres per pixel are not known.
+        DataError: nothing of the source can be read, or its millimetres per pixel are not known.
     """
-    options.refuse("muscle", "page", "window", "video")
+    options.refuse("muscle", "page", "window", "video", "wait")
     if provenance.get(SIMULATED_KEY):
         print("note: the model was trained on simulated people")
     stop = StopRequest()
@@ -62,9 +62,13 @@ def predict_live(
         session.play()
     except Interrupted as signal:
         code = signal.exit_code
-    if options.table is not None and len(session.readings):
-        session.readings.write(options.table)
-    return LiveOutcome(session.summary(), code)
+    except DataError as error:  # what was read so far is not lost with the source
+        if not len(session.readings):
+            raise
+        session.broken = str(error)
+    finally:
+        session.keep()
+    return LiveOutcome(session.summary(), LOST if session.broken and not code else code)
 
 
 class Session:
@@ -78,6 +82,7 @@ class Session:
     def __init__(self, task: MuscleEstimator, options: LiveOptions) -> None:
         self._task, self._options = task, options
         self.readings = Readings(task.quantities, centred=task.target == "centred")
+        self.broken: str | None = None
         self._seconds: deque[float] = deque(maxlen=TIMED)
 
     def play(self) -> None:
@@ -102,22 +107,31 @@ class Session:
         if (folder / FILE_NAME).is_file():
             recording = open_recording(folder)
             online = OnlineEstimator(self._task, recording.mm_per_pixel, recording.masks)
-            rate = self._task.frame_rate_hz or recording.clock.rate_hz or USUAL_RATE_HZ
-            frames = recording.frames or ()
-            yield online, ((n / rate, image) for n, image in zip(count(), frames, strict=False))
+            if recording.frames is None:
+                raise DataError(f"{recording.name}: it has no images")
+            claimed = recording.clock.rate_hz or recording.frames.claimed_rate_hz
+            rate = claimed or self._task.frame_rate_hz or USUAL_RATE_HZ
+            yield online, ((n / rate, image) for n, image in enumerate(recording.frames))
             return
         scale = self._task.mm_per_pixel
         online = OnlineEstimator(self._task, (scale, scale) if scale else None)
         rate = self._task.frame_rate_hz or USUAL_RATE_HZ
         with closing(open_video(self._options.source, "none", rate)) as video:
             yield online, ((frame.time_s, _grey(frame)) for frame in video)
+            self.broken = video.broken
+
+    def keep(self) -> None:
+        """Write what was read so far into the table that was asked for."""
+        if self._options.table is not None and len(self.readings):
+            self.readings.write(self._options.table)
 
     def line(self, time_s: float, reading: Reading) -> str:
         """One line for the terminal."""
         values = reading.value if reading.value is not None else reading.change
-        assert values is not None
+        if values is None or np.isnan(values).any():
+            return f"{time_s:8.2f} s  no muscle yet, or too few frames  ({self.timing()})"
         told = [
-            f"{quantity(name).word} {value:.4g} {quantity(name).unit}"
+            f"{quantity(name).word} {value:.4g} {quantity(name).symbol}"
             for name, value in zip(self._task.quantities, values, strict=True)
         ]
         per_frame = "" if reading.value is not None else " per frame"
@@ -133,7 +147,9 @@ class Session:
     def summary(self) -> str:
         """What to tell at the end."""
         kept = f"; {self._options.table}" if self._options.table and len(self.readings) else ""
-        return f"{len(self.readings)} frames of {self._options.shown_source}, {self.timing()}{kept}"
+        end = f"; the source was lost: {self.broken}" if self.broken else ""
+        frames = f"{len(self.readings)} frames of {self._options.shown_source}"
+        return f"{frames}, {self.timing()}{kept}{end}"
 
 
 def _grey(frame: Any) -> Image:

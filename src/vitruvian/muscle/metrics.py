@@ -98,7 +98,7 @@ def trial_metrics(
     Returns:
         Of the kind: rmse, nrmse (by the range of the truth in the trial), r2, r, bias (predicted
         less truth), truth_mean, truth_sd, predicted_sd; with an interval coverage and its half
-        width `interval`; of EMG with a known maximum rmse_mvc_percent. Of any kind: frames, range
+        width `interval`; of EMG with a known maximum rmse_mvc_percent; frames. Of any kind: range
         (of the measured value in the trial), zero_change_rmse and ratio (RMSE of the predicted
         change by that of no change; values are differenced where frames follow). Of changes:
         drift (RMS error of the summed change, both from 0) and drift_end (its size at the end);
@@ -113,7 +113,7 @@ def trial_metrics(
     if predicted.shape != truth.shape:
         raise ValueError(f"{quantity_name}: {predicted.shape} predicted for {truth.shape} frames")
     moments, extent = Moments.of(truth, predicted), _range(trial.values[quantity_name])
-    figures = {metric_name(of, None, "frames"): moments.frames}
+    figures = {metric_name(of, kind, "frames"): moments.frames}
     figures |= moment_figures(of, kind, moments, extent)
     figures[metric_name(of, kind, "nrmse")] = _by(moments.rmse, _range(truth), extent >= of.varies)
     figures |= _changes(trial, of, predicted, kind, extent)

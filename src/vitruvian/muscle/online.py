@@ -41,7 +41,9 @@ class OnlineEstimator:
     """Frames in their order; off-line predictions use it, too, so that both agree.
 
     The region of interest, the net and the filter look back only. An answer costs one pass of the
-    net over the last frames, whatever came before them.
+    net over the last frames, whatever came before them. Until the muscle has been found there is
+    none, and the first frame that shows it is the first that counts: the region jumps there.
+
 
     Args:
         task: the trained task, on its device.
@@ -69,7 +71,8 @@ class OnlineEstimator:
             image: (h, w) uint8, as the recording's description crops and flips it.
         """
         crop, bounds = self._crop(image)
-        self._images.append(crop)
+        if self._crop.found:
+            self._images.append(crop)
         parts = np.split(self._answer(bounds), len(self._task.kinds))
         found = dict(zip(self._task.kinds, parts, strict=True))
         change = found.pop("change", None)
@@ -79,6 +82,11 @@ class OnlineEstimator:
             return Reading(change, value, self._widths[0], self._widths[-1])
         self._fused = fusion.step(self._fused, change, value)
         return Reading(change, self._fused.values, self._widths[0], self._widths[-1])
+
+    @property
+    def lost(self) -> int:
+        """Frames so far in which the muscle was not found."""
+        return self._crop.failures
 
     def _answer(self, bounds: npt.NDArray[np.int16]) -> Floats:
         """Outputs of the net, in native units; NaN until there are enough frames."""

@@ -56,7 +56,7 @@ def pool(rows: Iterable[Row], by: Sequence[str]) -> list[Row]:
 def _pooled(rows: Sequence[Row], case: str) -> Row:
     pooled = {**_agreed(rows), "case": case or "all", "trials": float(sum(map(_trials, rows)))}
     for of, kind in _measured(rows):
-        parts = [row for row in rows if row.get(metric_name(of, None, "frames"), 0) > 0]
+        parts = [row for row in rows if row.get(metric_name(of, kind, "frames"), 0) > 0]
         pooled |= _joined(parts or rows, of, kind)
     return pooled
 
@@ -81,11 +81,11 @@ def _measured(rows: Sequence[Row]) -> Iterator[tuple[Quantity, Kind]]:
 
 def _joined(rows: Sequence[Row], of: Quantity, kind: Kind) -> Row:
     """All metrics of one quantity in one group of rows."""
-    frames = _column(rows, metric_name(of, None, "frames"))
+    frames = np.nan_to_num(_column(rows, metric_name(of, kind, "frames")))
     moments = Moments.join([_moments(row, of, kind) for row in rows])
     ranges = _column(rows, metric_name(of, None, "range"))
     extent = float(np.nanmax(ranges)) if np.isfinite(ranges).any() else math.nan
-    joined: Row = {metric_name(of, None, "frames"): moments.frames}
+    joined: Row = {metric_name(of, kind, "frames"): moments.frames}
     joined |= moment_figures(of, kind, moments, extent)
     for metric in ("nrmse", "coverage", "interval"):
         joined |= _average(rows, metric_name(of, kind, metric), frames, 1)
@@ -99,7 +99,7 @@ def _joined(rows: Sequence[Row], of: Quantity, kind: Kind) -> Row:
 def _moments(row: Row, of: Quantity, kind: Kind) -> Moments:
     names = ("truth_mean", "truth_sd", "predicted_sd", "bias", "rmse")
     figures = {name: row.get(metric_name(of, kind, name), math.nan) for name in names}
-    return Moments(frames=row.get(metric_name(of, None, "frames"), 0.0), **figures)
+    return Moments(frames=row.get(metric_name(of, kind, "frames"), 0.0), **figures)
 
 
 def _ratio(rows: Sequence[Row], of: Quantity, kind: Kind, frames: Floats, varies: bool) -> Row:

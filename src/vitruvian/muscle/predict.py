@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from vitruvian.muscle.online import OnlineEstimator
 from vitruvian.muscle.readings import Readings
 from vitruvian.muscle.recording import Aligned, ClockSource, Frames, Recording
 from vitruvian.muscle.recordings.description import FILE_NAME, FramesPart
-from vitruvian.muscle.recordings.finding import find_recordings
+from vitruvian.muscle.recordings.finding import named_recordings
 from vitruvian.muscle.recordings.frame_files import open_frames
 from vitruvian.muscle.recordings.opening import open_recording
 
@@ -79,14 +80,16 @@ def predict_path(
         raise DataError(faults[0] if len(recordings) == 1 else "\n  ".join([f"{told}:", *faults]))
 
 
-def _recordings(task: MuscleEstimator, source: Path) -> Iterator[tuple[str, Any]]:
+def _recordings(
+    task: MuscleEstimator, source: Path
+) -> Iterator[tuple[str, Callable[[], Recording]]]:
     if not source.exists():
         raise DataError(f"input={source}: no such file or folder")
     if source.is_dir() and any(source.rglob(FILE_NAME)):
-        for folder in find_recordings(source):
-            yield folder.name, lambda folder=folder: open_recording(folder)
+        for name, folder in named_recordings(source).items():
+            yield name, partial(open_recording, folder, name)
     else:
-        yield source.name, lambda: bare(task, source)
+        yield source.name, partial(bare, task, source)
 
 
 def bare(task: MuscleEstimator, source: Path) -> Recording:
@@ -118,7 +121,7 @@ def predict_recording(
     if recording.frames is None:
         raise DataError(f"{recording.name}: it has no images")
     timing = timing_of(task, recording, recording.frames)
-    readings = read_frames(task, recording, recording.frames, timing)
+    readings, lost = read_frames(task, recording, recording.frames, timing)
     simulated = recording.simulated or bool(provenance.get(SIMULATED_KEY))
     stem = target / f"{recording.name}{'_simulated' if simulated else ''}"
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ def predict_recording(
         readings.write(path)
         yield path
     outline = stem.with_name(f"{stem.name}.json")
-    write_json(outline, describe(task, recording, timing, readings) | provenance)
+    write_json(outline, describe(task, recording, timing, readings, lost) | provenance)
     yield outline
     page = stem.with_name(f"{stem.name}.png")
     draw_readings(page, recording.name, readings.columns, task.quantities, timing, simulated)
@@ -136,13 +139,25 @@ def predict_recording(
 
 def read_frames(
     task: MuscleEstimator, recording: Recording, frames: Frames, timing: Timing
-) -> Readings:
-    """Push all frames through the on-line estimator, as a stream would come."""
+) -> tuple[Readings, int]:
+    """Push all frames through the on-line estimator, as a stream would come.
+
+    Returns:
+        What it says, and the number of frames in which the muscle was not found.
+
+    Raises:
+        DataError: it was found in none.
+    """
     online = OnlineEstimator(task, recording.mm_per_pixel, recording.masks)
     readings = Readings(task.quantities, centred=task.target == "centred")
     for time_s, image in zip(timing.times_s, frames, strict=True):
         readings.add(float(time_s), online.push(image))
-    return readings
+    if online.lost == len(readings):
+        raise DataError(
+            f"{recording.name}: the muscle was found in none of {len(readings)} frames; check "
+            "frames.mm_per_pixel and frames.crop, or choose another region (datamodule/roi)"
+        )
+    return readings, online.lost
 
 
 def timing_of(task: MuscleEstimator, recording: Recording, frames: Frames) -> Timing:
@@ -167,7 +182,7 @@ def _spread(aligned: Aligned, count: int, name: str) -> Floats:
 
 
 def describe(
-    task: MuscleEstimator, recording: Recording, timing: Timing, readings: Readings
+    task: MuscleEstimator, recording: Recording, timing: Timing, readings: Readings, lost: int
 ) -> dict[str, Any]:
     """What the JSON holds of a recording."""
     return {
@@ -176,6 +191,7 @@ def describe(
         "task": recording.task,
         "input_simulated": recording.simulated,
         "frames": len(readings),
+        "muscle_not_found": lost,
         "times": timing.source,
         "target": task.target,
         "quantities": list(task.quantities),

@@ -29,17 +29,15 @@ class Readings:
 
     quantities: Sequence[str]
     centred: bool = False
-    _times: list[float] = field(default_factory=list)
-    _readings: list[Reading] = field(default_factory=list)
+    _read: list[tuple[float, Reading]] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self._times)
+        return len(self._read)
 
     def add(self, time_s: float, reading: Reading) -> None:
-        """Add the reading of the next frame."""
-        self._times.append(time_s)
-        self._readings.append(reading)
+        """Add the reading of the next frame; a signal finds it whole or not there."""
+        self._read.append((time_s, reading))
 
     @property
     def columns(self) -> dict[str, Floats]:
@@ -49,7 +47,7 @@ class Readings:
         `angle_deg_change` is the change since the frame before, with its interval, and
         `angle_deg_integrated` the sum of the changes, which drifts.
         """
-        columns = {"time_s": np.array(self._times)}
+        columns = {"time_s": np.array([time_s for time_s, _ in self._read])}
         for place, name in enumerate(self.quantities):
             columns |= dict(self._of(name, place))
         return columns
@@ -66,13 +64,13 @@ class Readings:
             yield f"{name}_integrated", np.cumsum(np.nan_to_num(changes))
 
     def _column(self, kind: str, place: int) -> Floats | None:
-        found = [getattr(reading, kind) for reading in self._readings]
+        found = [getattr(reading, kind) for _, reading in self._read]
         if not found or found[0] is None:
             return None
         return np.array([values[place] for values in found])
 
     def _width(self, kind: str, place: int) -> float:
-        return float(getattr(self._readings[0], kind)[place])
+        return float(getattr(self._read[0][1], kind)[place])
 
     def write(self, path: Path) -> None:
         """Write the table, as the ending of `path` says: .csv or .parquet."""

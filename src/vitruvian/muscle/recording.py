@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]  # (h, w) grey
 Mask = npt.NDArray[np.bool_]  # (h, w), True inside the muscle
 
+USUAL_RATE_HZ = 25.0  # of the group's ultrasound (papers.md, A1), where nothing tells a frame rate
+
 ClockKind = Literal["pulses", "start", "motion", "frames"]
 
 
@@ -95,6 +97,7 @@ class Recording:
         person: what else is known about the participant, such as sex and age.
         simulated: whether a simulator made it.
         sources: every file that it was read from.
+        notes: what was repaired or assumed while it was read, for a person to know.
     """
 
     name: str
@@ -111,6 +114,7 @@ class Recording:
     person: Mapping[str, str | float] = field(default_factory=dict)
     simulated: bool = False
     sources: Sequence[Path] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

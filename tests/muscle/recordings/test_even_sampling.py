@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitruvian.core.errors import DataError
-from vitruvian.muscle.recordings.even_sampling import EvenGrid, bridged
+from vitruvian.muscle.recordings.even_sampling import EvenGrid, empty_note
 
 
 @given(st.floats(1, 5000), st.floats(-100, 100), st.integers(2, 500))
@@ -17,6 +17,8 @@ def test_even_times_are_left_alone(rate_hz: float, start_s: float, count: int) -
     assert grid.rate_hz == pytest.approx(rate_hz, rel=1e-6)
     assert grid.start_s == start_s
     assert (grid.note, grid.given_s) == ("", None)
+    values = np.where(np.arange(count) % 3, 1.0, np.nan)
+    np.testing.assert_array_equal(grid.values(values), values)
 
 
 def test_uneven_times_are_brought_onto_a_grid() -> None:
@@ -30,18 +32,34 @@ def test_uneven_times_are_brought_onto_a_grid() -> None:
     assert grid.note.startswith("uneven sampling brought onto 100 Hz: steps vary by 3.")
 
 
-def test_missing_samples_do_not_slow_the_clock() -> None:
+def test_missing_samples_are_nan_and_do_not_slow_the_clock() -> None:
     times_s = np.delete(np.arange(200) / 50, np.arange(90, 120))
     grid = EvenGrid.of_times(times_s)
     assert grid.rate_hz == pytest.approx(50)
-    np.testing.assert_allclose(grid.values(2 * times_s), 2 * np.arange(200) / 50)
+    expected = 2 * np.arange(200) / 50
+    expected[90:120] = np.nan
+    np.testing.assert_allclose(grid.values(2 * times_s), expected)
     assert "the longest is 620 ms" in grid.note
+
+
+def test_jitter_is_no_gap_but_a_pause_off_the_beat_is_one() -> None:
+    even = np.concatenate([np.arange(300), 345.4 + np.arange(300)]) / 100
+    times_s = even + np.random.default_rng(2).uniform(-0.002, 0.002, 600)
+    values = EvenGrid.of_times(times_s).values(times_s)
+    start_s = times_s[0]
+    gone = np.flatnonzero(np.isnan(values)) / 100 + start_s
+    assert len(gone) in (45, 46)
+    assert times_s[299] < gone.min() < times_s[299] + 0.016
+    assert times_s[300] - 0.016 < gone.max() < times_s[300]
 
 
 def test_one_missing_sample_among_many_does_not_shift_those_after_it() -> None:
     times_s = np.delete(np.arange(100_000) / 1000, 99_990)
     grid = EvenGrid.of_times(times_s)
-    np.testing.assert_allclose(grid.values(times_s), np.arange(100_000) / 1000, atol=1e-9)
+    values = grid.values(times_s)
+    assert np.flatnonzero(np.isnan(values)).tolist() == [99_990]
+    there = np.delete(values, 99_990)
+    np.testing.assert_allclose(there, times_s, atol=1e-9)
     assert "the longest is 2 ms" in grid.note
 
 
@@ -69,14 +87,12 @@ def test_times_that_are_none(times_s: list[float], message: str) -> None:
     assert message in str(raised.value)
 
 
-def test_gaps_are_bridged_and_told() -> None:
-    values, note = bridged(np.array([0.0, 1, np.nan, np.nan, 4, *range(5, 30), np.nan]))
-    assert values.tolist() == [*range(30), 29]
-    assert note == "3 of 31 samples are empty and were bridged linearly"
-    assert bridged(np.arange(3.0))[1] == ""
+def test_empty_samples_are_told() -> None:
+    assert empty_note(np.array([0.0, np.nan, np.inf, 4])) == "2 of 4 samples are empty"
+    assert empty_note(np.arange(3.0)) == ""
 
 
-@pytest.mark.parametrize("values", [[], [np.nan], [1.0, np.nan, 3.0]])
-def test_too_many_gaps(values: list[float]) -> None:
-    with pytest.raises(DataError, match="samples are empty"):
-        bridged(np.array(values))
+@pytest.mark.parametrize("values", [[], [np.nan], [1.0, np.nan, np.nan]])
+def test_too_many_are_empty(values: list[float]) -> None:
+    with pytest.raises(DataError, match="samples are empty; a channel that was sampled more"):
+        empty_note(np.array(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy.io import savemat
 
 from tests.muscle.recordings.folders import MINIMAL, described, images, simulated
 from vitruvian.core.errors import DataError
-from vitruvian.muscle.recordings.opening import open_recording, open_with_notes
+from vitruvian.muscle.recording import ClockSource, Recording, Signal
+from vitruvian.muscle.recordings.opening import open_recording
 from vitruvian.muscle.recordings.writing import write_recording
+from vitruvian.muscle.sync.alignment import Synchronisation
 
 TABLE = {"signals.csv": "t,Angle\n" + "".join(f"{20 * n},{n}\n" for n in range(30))}
 
@@ -22,6 +25,7 @@ def test_values_are_converted(tmp_path: Path) -> None:
     recording = open_recording(described(tmp_path / "P01_7", text, TABLE))
     angle = recording.signals["angle_deg"]
     np.testing.assert_allclose(angle.values, 5 - np.degrees(np.arange(30)))
+    assert open_recording(tmp_path / "P01_7", "P01_passive").name == "P01_passive"
     assert (recording.name, angle.unit, angle.rate_hz, angle.start_s) == ("P01_7", "deg", 100, 0)
     assert (recording.frame_count, recording.frames, recording.masks) == (4, None, None)
     assert recording.raw == ()
@@ -70,14 +74,69 @@ def test_notes_tell_what_was_unusual(tmp_path: Path) -> None:
         "{count: 4}", "{file: f.npy}"
     )
     np.save(tmp_path / "f.npy", np.stack(images()).astype(np.uint16) * 16)
-    notes = open_with_notes(
-        described(tmp_path, text, {"signals.csv": "\n".join(["t,Angle", *rows])})
-    ).notes
+    folder = described(tmp_path, text, {"signals.csv": "\n".join(["t,Angle", *rows])})
+    notes = open_recording(folder).notes
     assert notes[0].startswith("frames: the brightest pixel is 4080: read as 12 bits")
-    assert notes[1].startswith(
-        "angle_deg: 1 of 50 samples are empty and were bridged linearly; unev"
-    )
+    assert notes[1].startswith("angle_deg: 1 of 50 samples are empty; uneven sampling brought")
     assert len(notes) == 2
+
+
+def test_what_is_sound_has_no_notes(tmp_path: Path) -> None:
+    assert open_recording(described(tmp_path, MINIMAL, TABLE)).notes == ()
+
+
+def test_empty_cells_stay_empty(tmp_path: Path) -> None:
+    table = {"signals.csv": 'Angle\n1\n""\n3\n'}
+    values = open_recording(described(tmp_path, MINIMAL, table)).signals["angle_deg"].values
+    np.testing.assert_array_equal(values, [1.0, np.nan, 3.0])
+
+
+# --- gaps ----------------------------------------------------------------------------------------
+
+PULSES_S = 0.5 + np.arange(150) / 25
+HOLE = slice(2000, 3500)  # of samples at 1 kHz: 1.5 s
+
+
+def holed() -> Recording:
+    """A trial of 7 s whose angle lacks 1.5 s."""
+    angle = 10 * np.sin(np.arange(7000) / 1000)
+    angle[HOLE] = np.nan
+    clock = ClockSource("pulses", times_s=PULSES_S)
+    signals = {"angle_deg": Signal(angle, 1000.0, unit="deg")}
+    changes = {"clock": clock, "signals": signals, "frame_count": 150, "masks": None}
+    return simulated(**changes)
+
+
+def with_cells(folder: Path) -> Path:
+    return write_recording(folder, holed(), None)
+
+
+def with_times(folder: Path) -> Path:
+    """No rows at all where the samples are missing, as a logger leaves them out."""
+    angle = holed().signals["angle_deg"]
+    rows = zip(angle.times_s, angle.values, strict=True)
+    lines = [f"{time:.3f},{value}" for time, value in rows if np.isfinite(value)]
+    pulses = "\n".join(["p", *map(str, PULSES_S)])
+    text = MINIMAL.replace("rate_hz: 100", "time: t").replace("count: 4", "count: 150")
+    text = text.replace("kind: frames", "kind: pulses, times: {file: p.csv, column: p}")
+    table = "\n".join(["t,Angle", *lines])
+    return described(folder, text, {"signals.csv": table, "p.csv": pulses})
+
+
+@pytest.mark.parametrize("written", [with_cells, with_times])
+@pytest.mark.parametrize(("max_gap_s", "dropped"), [(0.1, 37), (2.0, 0)])
+def test_a_hole_drops_the_same_frames_from_a_file_as_in_memory(
+    tmp_path: Path, written: Callable[[Path], Path], max_gap_s: float, dropped: int
+) -> None:
+    synchronisation = Synchronisation(max_gap_s=max_gap_s)
+    there = synchronisation.align(holed(), ["angle_deg"])
+    read = synchronisation.align(open_recording(written(tmp_path / "P")), ["angle_deg"])
+    assert there.dropped == dropped
+    np.testing.assert_array_equal(read.frames, there.frames)
+    found, expected = read.values["angle_deg"], there.values["angle_deg"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert read.faults == there.faults
+    assert "missing for 21.4 % of the time, 1.5 s at most" in read.faults[0]
 
 
 def test_frames_alone(tmp_path: Path) -> None:

@@ -17,9 +17,21 @@ LAYOUTS = [
     '"time", "Angle", "EMG"\n0,1.5,3\n1,-25,4\n',
     "LabChart export\nDate,2026-01-01\n\ntime,Angle,EMG\n0,1.5,3\n1,-25,4\n",
     "time,Angle,EMG\ns,deg,mV\n0,1.5,3\n1,-25,4\n",
+    "time;Angle;EMG\ns;deg;mV\n0;1,5;3\n1;-25;4\n",
+    "time;Angle;EMG\ns;deg;mV\n0;1.5;3\n1;-25;4\n",
+    "time;Angle;EMG;trigger\ns;deg;-;\n0;1,5;3;0\n1;-25;4;5\n",
+    "time\tAngle\tEMG\n\tdeg\tmV, rectified\n0\t1.5\t3\n1\t-25\t4\n",
     "Angle,EMG,Angle\n1.5,3,9\n-25,4,9\n",  # the first of two
     "\ufeffAngle,EMG\n1.5,3\n-25,4\n",  # as Excel begins a file
     "Angle,EMG,comment\n1.5,3,a\n-25,4,\n",
+    "Angle;EMG;comment\n1.5;3;a, b\n-25;4;1,5\n",
+]
+
+WHOLE_FIRST = [
+    "Angle;EMG\n1;2\n;NaN\n1,5;2,5e-3\n",
+    "Angle\tEMG\ndeg\tV\n1\t2\n\tNaN\n1,5\t2,5e-3\n",
+    "Angle;EMG\n1;2\n;NaN\n1.5;2.5e-3\n",
+    "t;Angle;EMG\n0,0;1;2\n0,1;;NaN\n0,2;1,5;2,5e-3\n",
 ]
 
 
@@ -35,6 +47,13 @@ def test_layouts(tmp_path: Path, text: str) -> None:
     assert columns["Angle"].values.tolist() == [1.5, -25.0]
     assert columns["EMG"].values.tolist() == [3.0, 4.0]
     assert columns["EMG"].rate_hz is None
+
+
+@pytest.mark.parametrize("text", WHOLE_FIRST)
+def test_first_rows_of_whole_numbers_do_not_hide_the_comma(tmp_path: Path, text: str) -> None:
+    columns = read_columns(table(tmp_path, text), ["Angle", "EMG"])
+    np.testing.assert_array_equal(columns["Angle"].values, [1, np.nan, 1.5])
+    np.testing.assert_array_equal(columns["EMG"].values, [2, np.nan, 2.5e-3])
 
 
 def test_empty_cells_are_nan(tmp_path: Path) -> None:

@@ -21,6 +21,14 @@ def test_bounds_and_masks_are_the_same_thing(columns: list[tuple[int, int]]) -> 
     np.testing.assert_array_equal(mask_to_bounds(mask), bounds)
 
 
+def test_several_masks_are_made_at_once() -> None:
+    bounds = np.random.default_rng(0).integers(0, HEIGHT, (2, 3, 2, 5)).astype(np.int16)
+    masks = bounds_to_mask(bounds, HEIGHT)
+    assert masks.shape == (2, 3, HEIGHT, 5)
+    for index in np.ndindex(2, 3):
+        np.testing.assert_array_equal(masks[index], bounds_to_mask(bounds[index], HEIGHT))
+
+
 def test_holes_are_filled_and_empty_columns_are_nought() -> None:
     mask = np.array([[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 1]], np.bool_)
     np.testing.assert_array_equal(mask_to_bounds(mask), [[1, 0, 2], [4, 0, 4]])

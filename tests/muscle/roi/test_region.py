@@ -146,13 +146,13 @@ def test_rectified_columns_fill_all_rows() -> None:
     rows = np.arange(50, dtype=np.uint8)[:, None] * np.ones(80, np.uint8)
     mask = bounds_to_mask(np.stack([np.full(80, 10), np.linspace(20, 40, 80)]), 50)
     mask[:, :20] = False
-    region = RegionOfInterest(GivenMask(), rectify=True, size=(10, 80))
+    region = RegionOfInterest(GivenMask(), rectify=True, size=(40, 80))
     crop, bounds = region.cropper(MM, mask[None])(rows)
     # The box is centred on columns 20 to 80, so column 0 of the mask is column -10 of the crop.
     np.testing.assert_array_equal(bounds[0], np.zeros(80))
-    np.testing.assert_array_equal(bounds[1] == 10, (np.arange(80) >= 10) & (np.arange(80) < 70))
+    np.testing.assert_array_equal(bounds[1] == 40, (np.arange(80) >= 10) & (np.arange(80) < 70))
     assert not crop[:, :10].any()
-    assert (np.abs(crop[0, 10:70].astype(int) - 11) <= 1).all()
+    assert (np.abs(crop[0, 10:70].astype(int) - 10) <= 1).all()
     last_row = np.linspace(20, 40, 80)[20:]
     assert np.abs(crop[-1, 10:70] - last_row).max() < 3
 
@@ -166,15 +166,15 @@ def _offsets(region: RegionOfInterest, frames: int) -> list[tuple[int, int]]:
 
 
 def test_jitter_moves_the_region_over_the_muscle_and_is_repeatable() -> None:
-    tiny = {"size": (10, 10)}
-    assert _offsets(RegionOfInterest(GivenMask(), **tiny), 3) == [(20, 35)] * 3
+    tiny = {"size": (32, 32)}
+    assert _offsets(RegionOfInterest(GivenMask(), **tiny), 3) == [(9, 24)] * 3
     jittered = RegionOfInterest(GivenMask(), jitter_mm=0.4, seed=5, **tiny)
-    offsets = np.array(_offsets(jittered, 60)) - (20, 35)
+    offsets = np.array(_offsets(jittered, 60)) - (9, 24)
     assert 1.4 < offsets.std() < 2.6  # 0.4 mm are two pixels
     assert np.abs(offsets.mean(axis=0)).max() < 1
-    np.testing.assert_array_equal(np.array(_offsets(jittered, 60)) - (20, 35), offsets)
+    np.testing.assert_array_equal(np.array(_offsets(jittered, 60)) - (9, 24), offsets)
     other = RegionOfInterest(GivenMask(), jitter_mm=0.4, seed=6, **tiny)
-    assert (np.array(_offsets(other, 60)) - (20, 35) != offsets).any()
+    assert (np.array(_offsets(other, 60)) - (9, 24) != offsets).any()
 
 
 def test_jitter_takes_the_bounds_along() -> None:
@@ -213,7 +213,11 @@ def test_frames_of_another_size_are_refused() -> None:
         ({"mm_per_pixel": 0}, "mm_per_pixel: must be above 0"),
         ({"mm_per_pixel": float("inf")}, "mm_per_pixel: must be above 0"),
         ({"size": (128,)}, "size: must be rows and columns"),
-        ({"size": (0, 256)}, "size: must be rows and columns"),
+        ({"size": (0, 256)}, r"size: must be rows and columns from 32 to 4096, not \[0, 256\]"),
+        ({"size": (31, 64)}, "size: must be rows and columns"),
+        ({"size": (64, 31)}, "size: must be rows and columns"),
+        ({"size": (64, 4097)}, "size: must be rows and columns"),
+        ({"size": (32, 257)}, "size: at most 8 times as many columns as rows"),
         ({"smoothing": 1.0}, "smoothing: must be from 0"),
         ({"jitter_mm": -1}, "jitter_mm: must be a length"),
         ({"seed": -1}, "seed: must not be negative"),

@@ -39,10 +39,13 @@ class Dark(nn.Module):
 
 
 def segmenter(net: nn.Module | None = None, **options: Any) -> MuscleSegmenter:
-    settings: dict[str, Any] = {"loss": nn.BCEWithLogitsLoss(), "size": SIZE} | options
+    settings: dict[str, Any] = {
+        "loss": nn.BCEWithLogitsLoss(),
+        "size": SIZE,
+        "classical": WholeImage(),
+    } | options
     return MuscleSegmenter(
         net=net or Dark(),
-        classical=WholeImage(),
         optimizer=partial(torch.optim.SGD, lr=0.1),
         **settings,
     )
@@ -135,8 +138,48 @@ def test_frames_without_a_finding_count_as_nothing_found(tmp_path: Path) -> None
     assert judged(done, every_other) == {"dice": 0.5, "upper_mm": 0, "lower_mm": 0, "found": 0.5}
 
 
-def test_the_headline_is_the_mean_of_the_recordings() -> None:
-    assert segmenter().headline([{"dice": 0.5}, {"dice": 1.0}]) == {"roi_dice": 0.75}
+EMPTY, FULL = np.zeros((2, 3), np.bool_), np.ones((2, 3), np.bool_)
+
+
+@pytest.mark.parametrize(
+    ("truths", "found", "dice"),
+    [
+        ([FULL, EMPTY], [FULL, None], 1.0),  # right in both: a frame without muscle takes nothing
+        ([FULL, EMPTY], [None, None], 0.0),
+        ([FULL, EMPTY], [FULL, FULL], 0.5),  # found where there is none
+        ([EMPTY], [None], np.nan),
+    ],
+)
+def test_frames_without_muscle_count_only_where_some_was_found(
+    truths: list[Mask], found: list[Mask | None], dice: float
+) -> None:
+    frames = [np.zeros((2, 3), np.uint8)] * len(truths)
+    done = SimpleNamespace(images=lambda: frames, truths=lambda: truths, mm_per_pixel=(1.0, 1.0))
+    answers = iter(found)
+    judgement = judged(done, lambda image: next(answers))
+    assert judgement["dice"] == pytest.approx(dice, nan_ok=True)
+    assert judgement["found"] == sum(mask is not None for mask in found) / len(found)
+
+
+def test_the_classical_baseline_sees_each_frame_by_itself(tmp_path: Path) -> None:
+    class Tiring(WholeImage):
+        """Finds the muscle in the first frame of whatever it follows, and in no other."""
+
+        def follow(self, mm_per_pixel: tuple[float, float], given: Mask | None) -> Any:
+            masks = iter([np.ones(SIZE, np.bool_)])
+            return lambda image: next(masks, None)
+
+    rows = segmenter(classical=Tiring()).evaluate_case(case(tmp_path), "test")
+    assert rows[-1]["predictor"] == "baseline: classical"
+    assert rows[-1]["found"] == 1
+
+
+@pytest.mark.parametrize(
+    ("dices", "mean"), [([0.5, 1.0], 0.75), ([0.5, np.nan], 0.5), ([np.nan], np.nan)]
+)
+def test_the_headline_is_the_mean_of_the_recordings(dices: list[float], mean: float) -> None:
+    headline = segmenter().headline([{"dice": dice} for dice in dices])
+    assert headline == {"roi_dice": pytest.approx(mean, nan_ok=True)}
 
 
 @pytest.mark.parametrize(

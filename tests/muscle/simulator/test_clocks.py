@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from vitruvian.core.sampling import generator
+from vitruvian.muscle.recording import Signal
 from vitruvian.muscle.simulator.clocks import SIGNAL_HZ, TTL_V, Clocks
+from vitruvian.muscle.sync.pulses import repaired, rising_edges
 
 EVEN = Clocks(50, 25.0, 25.2, 0.5, samples=3000)
 
@@ -40,6 +42,22 @@ def test_pulses_are_missing_doubled_or_too_late(changed: dict, pulses: int) -> N
     clocks = replace(EVEN, **changed)
     assert len(rises(clocks)) == pulses
     assert len(clocks.times_s) == 50  # the frames exist all the same
+
+
+def test_at_25_hz_the_second_pulse_follows_12_ms_after_the_first() -> None:
+    both = rises(replace(EVEN, doubled=(7,)))[7:9]
+    assert np.diff(both) == pytest.approx([0.012], abs=1.1e-3)
+
+
+@pytest.mark.parametrize("rate_hz", [5.0, 25.0, 50.0, 90.0, 100.0])
+def test_the_pulses_of_any_scanner_can_be_repaired(rate_hz: float) -> None:
+    for number in range(30):
+        drawn = Clocks.drawn(200, rate_hz, generator(3, number))
+        clocks = replace(drawn, dropped=(20, 90), doubled=(7, 21, 150), samples=10**5)
+        train = repaired(rising_edges(Signal(clocks.trigger(), SIGNAL_HZ)))
+        np.testing.assert_allclose(train.times_s, clocks.times_s, atol=1.5e-3)
+        assert np.flatnonzero(train.filled).tolist() == [20, 90]
+        assert len(train.removed_s) == 3
 
 
 def test_drawn_clocks_are_off_by_little_and_faults_are_not_the_rule() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import multiprocessing
 import shutil
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vitruvian.core.errors import ConfigError
+from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.muscle.recordings.opening import open_recording
 from vitruvian.muscle.simulator import cohort
 from vitruvian.muscle.simulator.cohort import MARKER, TRUTH, SimulatedCohort
@@ -110,6 +114,62 @@ def test_more_processes_write_the_same_bytes(
     monkeypatch.setattr(cohort, "_FEW_FRAMES", 1)
     monkeypatch.setattr(cohort, "_cores", lambda: 2)
     assert contents(SimulatedCohort(**TINY).write(tmp_path)) == contents(root)
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_write_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    meeting = context.Barrier(3)
+    with ProcessPoolExecutor(3, context, _meet, (meeting,)) as pool:
+        roots = [pool.submit(SimulatedCohort(**TINY).write, tmp_path) for _ in range(3)]
+        assert {future.result(timeout=120) for future in roots} == {tmp_path / root.name}
+    assert contents(tmp_path / root.name) == contents(root)
+
+
+def _meet(meeting: Any) -> None:
+    meeting.wait(60)
+
+
+def test_one_that_waited_does_not_write_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cohort, "_write_trial", _must_not_run)
+    with (tmp_path / f".{root.name}.lock").open("a") as lock, ThreadPoolExecutor() as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(SimulatedCohort(**TINY).write, tmp_path)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        shutil.copytree(root, tmp_path / root.name)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert waiting.result(timeout=10) == tmp_path / root.name
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_file_systems_without_locks_are_written(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _break_locks(monkeypatch, code)
+    assert (SimulatedCohort(**TINY).write(tmp_path) / MARKER).is_file()
+
+
+def test_a_lock_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _break_locks(monkeypatch, errno.EIO)
+    with pytest.raises(RunError, match=r"cannot write .*/muscle-"):
+        SimulatedCohort(**TINY).write(tmp_path)
+
+
+def _break_locks(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(code, "no")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    monkeypatch.setattr(SimulatedCohort, "_write_people", lambda self, root: None)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot write .*/file/muscle-"):
+        SimulatedCohort(**TINY).write(tmp_path / "file")
 
 
 def test_every_choice_has_a_folder_of_its_own(

@@ -60,7 +60,19 @@ def test_pauses_of_the_scanner_are_no_missing_pulses():
     clock = frame_clock(_pulsed(paused, FRAMES - 40))
     np.testing.assert_allclose(clock.times_s, paused, atol=6e-4)
     assert clock.missing == 0
-    assert "40 beats without a pulse are pauses" in clock.notes[0]
+    assert "40 beat(s) without a pulse are pauses" in clock.notes[0]
+
+
+@pytest.mark.parametrize("beats", [[60], [60, 61], [60, 120]])
+def test_a_pause_may_be_as_short_as_a_beat(beats):
+    paused = np.delete(TIMES, beats)
+    clock = frame_clock(_pulsed(paused, FRAMES - len(beats)), tolerance_frames=2)
+    np.testing.assert_allclose(clock.times_s, paused, atol=6e-4)
+    assert clock.rate_hz == pytest.approx(RATE, rel=5e-5)
+    assert clock.missing == 0
+    assert clock.notes == (
+        f"{len(beats)} beat(s) without a pulse are pauses of the scanner: the frames say so",
+    )
 
 
 def test_more_pulses_than_frames_within_the_tolerance():

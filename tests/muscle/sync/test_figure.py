@@ -34,7 +34,7 @@ def _banner(image):
 
 def test_a_clock_with_one_trigger_is_drawn(tmp_path):
     image = _drawn(tmp_path / "figure.png", START, False)
-    assert image.shape[1] == 1300
+    assert image.shape[1] == 1500
     assert image.std() > 10
     assert _banner(image) == 0
 

@@ -70,6 +70,7 @@ def _recording(file: Path, screen: Screen) -> Recording:
         clock=ClockSource("frames"),
         mm_per_pixel=(screen.mm_per_pixel, screen.mm_per_pixel),
         masks=muscle_between(screen.cut(read_grey(drawn), drawn), drawn)[None],
+        raw=(),
         sources=(file, drawn),
     )
 

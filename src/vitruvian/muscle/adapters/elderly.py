@@ -52,6 +52,7 @@ def read_elderly(path: Path, muscle: Muscle = "LG") -> Recording:
         },
         clock=ClockSource("pulses", times_s=np.zeros(0)),
         sources=(path,),
+        notes=("emg_v: the file names no unit; taken as microvolts",),
     )
 
 

@@ -58,6 +58,7 @@ def _read(recorded: Path, tracked: Path) -> Recording:
         signals=signals,
         clock=ClockSource("pulses", times_s=pulses, rate_hz=assumed_hz),
         sources=(recorded, tracked),
+        notes=("emg_v: in volts after an amplifier of unknown gain",),
     )
 
 

@@ -134,6 +134,7 @@ def _recording(
         raw=(),
         person={"muscle": chosen.muscle},
         sources=(*files, *tables),
+        notes=(f"the frames came without times: {_MADE_UP_RATE_HZ:g} Hz are made up",),
     )
 
 

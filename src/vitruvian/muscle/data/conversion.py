@@ -7,7 +7,6 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vitruvian.core.errors import DataError
 from vitruvian.core.store import Array, Converted, Converter, Store
@@ -15,10 +14,11 @@ from vitruvian.muscle.data.cases import MuscleCase
 from vitruvian.muscle.features import flow_features, intensity_features
 from vitruvian.muscle.images import Crops
 from vitruvian.muscle.recording import Aligned, Recording
+from vitruvian.muscle.roi.masks import bounds_to_mask
 from vitruvian.muscle.roi.region import RegionOfInterest
 from vitruvian.muscle.sync.alignment import Synchronisation
 
-VERSION = 1
+VERSION = 2
 
 
 def stored(
@@ -124,12 +124,6 @@ def _clock(aligned: Aligned) -> dict[str, Any]:
 
 def grey_sums(crops: Crops) -> list[float]:
     """Count, sum and sum of squares of the grey values (0 to 1) inside the muscle."""
-    inside = inside_bounds(crops.bounds, crops.images.shape[1])
+    inside = bounds_to_mask(crops.bounds, crops.images.shape[1])
     grey = crops.images[inside].astype(np.float64) / 255
     return [float(grey.size), float(grey.sum()), float((grey**2).sum())]
-
-
-def inside_bounds(bounds: npt.NDArray[np.int16], height: int) -> npt.NDArray[np.bool_]:
-    """Masks (T, H, W) of bounds (T, 2, W)."""
-    rows = np.arange(height, dtype=np.int16)[None, :, None]
-    return (rows >= bounds[:, :1]) & (rows < bounds[:, 1:])

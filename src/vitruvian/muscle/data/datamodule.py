@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +30,6 @@ from vitruvian.muscle.trial import Trial
 log = logging.getLogger(__name__)
 
 TASKS = "tasks of one person are on several sides of the split, for comparison only"
-CONVERSIONS = 2  # at once: decoding and image work leave the interpreter free
 SHOWN = 10  # bad recordings named before the rest is counted
 
 
@@ -105,15 +103,19 @@ class MuscleRecordings(DataModule):
                 `raise`.
             ConfigError: `tasks` names one that is not there.
         """
-        with ThreadPoolExecutor(CONVERSIONS) as pool:
-            converted = list(pool.map(self._converted, self._openers()))
+        # One after the other: a second thread gained nothing, and Python 3.11 may fail at reading
+        # two .npz files at once (see core/store.py).
+        converted = [self._converted(opener) for opener in self._openers()]
         self._report([item for item in converted if isinstance(item, str)])
         cases = [item for item in converted if isinstance(item, MuscleCase)]
         self._cases = defaultdict(list)
         for case in self._wanted(cases):
             self._cases[self._subject(case)].append(case)
+        self._tell([case for some in self._cases.values() for case in some])
 
     def _openers(self) -> list[Opener]:
+        if self.root is None and self._layout not in ("auto", "recordings"):
+            raise ConfigError(f"datamodule.root: layout={self._layout} needs a folder")
         root = self.root or self._simulator.write(self._cache / "simulated")
         return list(openers(root, self._layout))
 
@@ -150,6 +152,21 @@ class MuscleRecordings(DataModule):
         log.info("left out: %d recording%s", len(bad), "" if len(bad) == 1 else "s")
         for line in shown:
             log.info("  %s", line)
+
+    def _tell(self, cases: Sequence[MuscleCase]) -> None:
+        """Say what was dropped on the way; `vitruvian-check` tells of each recording."""
+        dropped = sum(case.meta["dropped"] for case in cases)
+        lost = sum(case.meta["lost"] for case in cases)
+        faulty = sum(bool(case.meta["faults"]) for case in cases)
+        if dropped or lost or faulty:
+            log.info(
+                "%d frames without signal dropped, muscle not found in %d frames, faults in the "
+                "channels of %d of %d recordings; vitruvian-check names them",
+                dropped,
+                lost,
+                faulty,
+                len(cases),
+            )
 
     def examine(self, figures: Path | None = None) -> Iterator[Examined]:
         """Say of each recording what was understood and what is wrong; see `examining`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,6 +16,8 @@ from vitruvian.muscle.recording import Aligned, Frames, Image, Recording
 from vitruvian.muscle.roi.region import RegionOfInterest
 from vitruvian.muscle.sync.alignment import Synchronisation
 
+Remarks = tuple[str, ...]
+
 LOOKED_AT = 25  # frames of a recording in which the muscle is looked for: a second
 
 
@@ -25,7 +29,10 @@ def examine_recording(
     region: RegionOfInterest,
     figures: Path | None = None,
 ) -> Examined:
-    """Open a recording, align all of it, look for the muscle in its first second.
+    """Open a recording, align all of it, read every frame, look for the muscle in the first second.
+
+    Problems are what `prepare` would refuse it for, and a muscle that is lost in most frames; what
+    is wrong with a channel is a note, since the rest of it can be learnt from.
 
     Args:
         name: of the recording.
@@ -37,17 +44,16 @@ def examine_recording(
     """
     try:
         recording = opener()
-        aligned = synchronisation.align(recording, quantities)
     except DataError as error:
         return Examined(name, "", (str(error),))
+    try:
+        aligned = synchronisation.align(recording, quantities)
+    except DataError as error:
+        return Examined(name, "", (str(error),), tuple(recording.notes))
+    problems, lost = _looked_at(recording, region)
     figure = _drawn(recording, aligned, figures) if figures is not None else None
-    return Examined(
-        name,
-        _understood(recording, aligned),
-        (*aligned.faults, *_region_problems(recording, region)),
-        tuple(_notes(aligned)),
-        figure,
-    )
+    notes = (*_notes(recording, aligned), *lost)
+    return Examined(name, _understood(recording, aligned), problems, notes, figure)
 
 
 def _understood(recording: Recording, aligned: Aligned) -> str:
@@ -69,7 +75,9 @@ def _ranges(aligned: Aligned) -> Iterator[tuple[str, float, float]]:
             yield name, float(np.nanmin(values)), float(np.nanmax(values))
 
 
-def _notes(aligned: Aligned) -> Iterator[str]:
+def _notes(recording: Recording, aligned: Aligned) -> Iterator[str]:
+    yield from recording.notes
+    yield from aligned.faults
     clock = aligned.clock
     if clock.missing:
         yield f"{clock.missing} missing pulses filled in"
@@ -80,23 +88,35 @@ def _notes(aligned: Aligned) -> Iterator[str]:
     yield from clock.notes
 
 
-def _region_problems(recording: Recording, region: RegionOfInterest) -> Iterator[str]:
+def _looked_at(recording: Recording, region: RegionOfInterest) -> tuple[Remarks, Remarks]:
+    """Problems and notes of the images."""
     if recording.frames is None:
-        yield "no images: it can be aligned, not trained on"
-        return
-    first = _first(recording.frames)
-    masks = None if recording.masks is None else recording.masks[: len(first)]
+        return ("no images: it can be aligned, not trained on",), ()
+    images = _numbered(recording.frames)
     try:
-        crops = region.crops(first, recording.mm_per_pixel, masks)
+        first = list(islice(images, LOOKED_AT))
+        masks = None if recording.masks is None else recording.masks[: len(first)]
+        lost = region.crops(first, recording.mm_per_pixel, masks).failures
+        deque(images, maxlen=0)  # the others need only be readable
     except DataError as error:
-        yield str(error)
-        return
-    if crops.failures:
-        yield f"the muscle was not found in {crops.failures} of the first {len(first)} frames"
+        return (str(error),), ()
+    remark = (f"the muscle was not found in {lost} of the first {len(first)} frames",)
+    if 2 * lost > len(first):
+        return remark, ()
+    return (), remark if lost else ()
 
 
-def _first(frames: Frames) -> list[Image]:
-    return list(islice(iter(frames), LOOKED_AT))
+def _numbered(frames: Frames) -> Iterator[Image]:
+    """The frames; what is wrong with one says which it is."""
+    number = 0
+    try:
+        for image in frames:
+            yield image
+            number += 1
+    except DataError as error:
+        if re.search(r"\bframe \d", str(error)):
+            raise
+        raise DataError(f"frame {number + 1}: {error}") from error
 
 
 def _drawn(recording: Recording, aligned: Aligned, figures: Path) -> Path:

@@ -12,7 +12,7 @@ from vitruvian.muscle.adapters.dltrack import is_dltrack
 from vitruvian.muscle.adapters.tecchio import read_tecchio
 from vitruvian.muscle.adapters.timtrack import is_timtrack, read_timtrack
 from vitruvian.muscle.recording import Recording
-from vitruvian.muscle.recordings.finding import find_recordings
+from vitruvian.muscle.recordings.finding import named_recordings
 from vitruvian.muscle.recordings.opening import open_recording
 
 Layout = Literal["auto", "recordings", "timtrack", "tecchio"]
@@ -23,14 +23,14 @@ def openers(root: Path, layout: Layout = "auto") -> Iterator[Opener]:
     """Find the recordings of a data root; each is opened by itself, so that one may be broken.
 
     Raises:
-        DataError: the root does not exist, or holds no recording.
+        DataError: the root does not exist, holds no recording, or two of one name.
     """
     if not root.is_dir():
         raise DataError(f"datamodule.root: {root} is no folder")
     found = _guessed(root) if layout == "auto" else layout
     if found == "recordings":
-        for folder in find_recordings(root):
-            yield folder.name, partial(open_recording, folder)
+        for name, folder in named_recordings(root).items():
+            yield name, partial(open_recording, folder, name)
         return
     for recording in {"timtrack": read_timtrack, "tecchio": read_tecchio}[found](root):
         yield recording.name, partial(_as_it_is, recording)

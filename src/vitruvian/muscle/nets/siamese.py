@@ -20,6 +20,7 @@ from vitruvian.muscle.nets.tissue_motion import TissueMotion
 
 _STRIDE = 2  # of the features: 1 pixel of movement is half a feature, 0.1 pixels still show
 _PATCH = 16  # pixels, so that a patch holds some ten speckles
+_MODES = 8  # patterns of motion whose meaning follows from the state
 _POOL = 2  # patches, each way, that share one place in the dense layer
 
 
@@ -29,9 +30,10 @@ class SiamesePair(nn.Module):
     Between neighbouring frames muscle moves by less than a few pixels. The cost volume gives the
     similarity of each patch with itself after every small displacement (as FlowNet's correlation
     layer, Dosovitskiy et al. 2015, but normalised, so that gain and contrast cancel); where it is
-    largest the tissue went. `TissueMotion` adds what happens within a pixel, also straight to the
-    outputs. What moved, and so what the movement means, is told by the features of the second
-    frame, which also serve absolute quantities.
+    largest the tissue went. `TissueMotion` adds what happens within a pixel. What moved, and so
+    what the movement means, is told by the features of the second frame, which also serve absolute
+    quantities: the same slide of a deep aponeurosis is a rotation in a slack muscle and torque in a
+    tense one. So the state sets the weights of a few modes of motion, which add to the outputs.
 
     Args:
         channels: must be 2: the frame before and the frame.
@@ -85,12 +87,12 @@ class SiamesePair(nn.Module):
             nn.Linear(width * places, dense),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
-            nn.Linear(dense, len(outputs)),
         )
+        self.values = nn.Linear(dense, len(outputs))
         begin_for_relu(self)
         patches = (size[0] // _PATCH) * (size[1] // _PATCH)
-        self.straight = nn.Linear(self.motion.channels * patches, len(outputs), bias=False)
-        nn.init.zeros_(self.straight.weight)
+        self.modes = nn.Linear(self.motion.channels * patches, _MODES, bias=False)
+        self.meaning = nn.Linear(dense, len(outputs) * _MODES)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pairs (n, 2, height, width) to (n, outputs)."""
@@ -111,8 +113,10 @@ class SiamesePair(nn.Module):
         """Map the features of two frames to (n, outputs)."""
         motion = self.motion(before, after)
         seen = [self.cost_volume(before, after), motion, self.context(after)]
-        values: Tensor = self.head(torch.cat(seen, dim=1)) + self.straight(motion.flatten(1))
-        return values
+        state = self.head(torch.cat(seen, dim=1))
+        values: Tensor = self.values(state)
+        meaning = self.meaning(state).unflatten(1, (-1, _MODES))
+        return values + (meaning * self.modes(motion.flatten(1))[:, None]).sum(-1)
 
 
 class ZeroSumConv(nn.Conv2d):

@@ -1,9 +1,9 @@
-"""A short causal memory over the last frames, that can also be fed frame by frame."""
+"""A short causal memory over the last frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +22,6 @@ Head = Literal["gru", "tcn"]
 _TAPS = 3  # of the convolutions in time
 
 
-class Past(NamedTuple):
-    """What a stream carries from frame to frame.
-
-    Attributes:
-        frame: the last one, (n, height, width).
-        features: of the steps of the window, oldest first, (n, steps, features).
-    """
-
-    frame: Tensor
-    features: Tensor
-
-
 def small_cnn(channels: int, outputs: Sequence[str], size: Sequence[int]) -> MuscleCNN:
     """A `MuscleCNN` that is light enough to encode every step of a window."""
     return MuscleCNN(channels, outputs, size, filters=(16, 32, 64, 64), dense=128, dropout=0.0)
@@ -42,8 +30,8 @@ def small_cnn(channels: int, outputs: Sequence[str], size: Sequence[int]) -> Mus
 class TemporalNet(nn.Module):
     """An encoder of every frame or pair of frames, then a causal head over their features.
 
-    The answer is for the last frame. A stream encodes each frame once and remembers the features
-    of the window, so that it says exactly what `forward` says of that window.
+    The answer is for the last frame of the window, so no later frame is looked at: it is causal. A
+    stream reads the whole window anew for each frame, since the mask of its last frame serves all.
 
     Args:
         channels: frames of the window in their order, such as 8 to 16; at least 2 with `pairs`.
@@ -99,47 +87,9 @@ class TemporalNet(nn.Module):
             steps = torch.stack([images[:, :-1], images[:, 1:]], dim=2)
         else:
             steps = images.unsqueeze(2)
-        features = self.encode(steps.flatten(0, 1)).unflatten(0, (len(images), self.steps))
-        return self.remember(features)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Features of single steps: (n, 2, height, width), or 1 without pairs, to (n, F)."""
-        features: Tensor = self.encoder(images)
-        return features
-
-    def remember(self, features: Tensor) -> Tensor:
-        """Map features of the steps of windows, (n, steps, F), to (n, outputs)."""
+        features = self.encoder(steps.flatten(0, 1)).unflatten(0, (len(images), self.steps))
         values: Tensor = self.last(self.dropout(self.memory(self.dropout(features))))
         return values
-
-    def step(self, frame: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
-        """Answer for one more frame, at the cost of one pass of the encoder.
-
-        In `eval` mode it equals `forward` on the window that ends with the frame.
-
-        Args:
-            frame: (n, height, width).
-            past: from the step before, which leaves it as it was; None: nothing was seen yet, and
-                the first frame counts as having stood still before.
-
-        Returns:
-            (n, outputs), and what to hand to the next step.
-        """
-        before = frame if past is None else past.frame
-        image = torch.stack([before, frame], dim=1) if self.pairs else frame.unsqueeze(1)
-        newest = self.encode(image).unsqueeze(1)
-        if past is None:
-            features = newest.expand(-1, self.steps, -1)
-        else:
-            features = torch.cat([past.features[:, 1:], newest], dim=1)
-        return self.remember(features), Past(frame, features)
-
-    def stream(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Yield the answer for each of `frames`, (n, height, width), as soon as it comes."""
-        past: Past | None = None
-        for frame in frames:
-            values, past = self.step(frame, past)
-            yield values
 
 
 class Recurrent(nn.Module):

@@ -10,7 +10,7 @@ _RIDGE = 0.01  # share of the mean gradient energy: a patch without texture is t
 
 
 class TissueMotion(nn.Module):
-    """Least-squares displacement of each patch (Lucas and Kanade 1981), with nothing to learn in it.
+    """Least-squares displacement of patches (Lucas and Kanade 1981), with nothing to learn in it.
 
     Where features move by less than a place, their change is their gradient times the displacement;
     a patch has many places and features, and two unknowns. The cost volume sees larger moves, but

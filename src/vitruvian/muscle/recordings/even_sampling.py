@@ -1,10 +1,11 @@
-"""Bringing a channel with a time for each sample onto an even grid, and bridging its gaps."""
+"""Bringing a channel with a time for each sample onto an even grid; its gaps stay gaps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vitruvian.core.errors import DataError
 from vitruvian.muscle.recording import Floats
@@ -12,7 +13,7 @@ from vitruvian.muscle.recording import Floats
 _EVEN = 0.02  # of a period: jitter (SD) below it is left alone
 _GAP = 0.5  # of a period, beyond one, and ...
 _BEYOND_JITTER = 5.0  # robust SDs of the steps: in a longer step samples are missing
-_BRIDGED = 0.1  # share of empty samples that may be filled in
+_EMPTY = 0.5  # share of samples that may be empty
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class EvenGrid:
         count: times on the grid.
         given_s: the times of the samples to interpolate between; None: the samples stay as they
             are, since their times are even as far as they were written.
+        longest_s: of two of them between which no sample is missing.
     """
 
     rate_hz: float
@@ -33,6 +35,7 @@ class EvenGrid:
     note: str = ""
     count: int = 0
     given_s: Floats | None = None
+    longest_s: float = np.inf
 
     @classmethod
     def of_times(cls, times_s: Floats) -> EvenGrid:
@@ -58,14 +61,25 @@ class EvenGrid:
             f"uneven sampling brought onto {1 / period:.6g} Hz: steps vary by "
             f"{1000 * steps.std():.3g} ms (SD), the longest is {1000 * steps.max():.3g} ms"
         )
-        return cls(1 / period, start_s, note, count, times_s)
+        return cls(1 / period, start_s, note, count, times_s, _longest(steps))
 
     def values(self, values: Floats) -> Floats:
-        """Samples at the times of the grid, linear between those at the times that were given."""
+        """Samples at the times of the grid, linear between those at the times that were given.
+
+        Where samples are missing they are NaN: what may be bridged is for `sync` to decide.
+        """
         if self.given_s is None:
             return values
         times_s = self.start_s + np.arange(self.count) / self.rate_hz
-        return np.interp(times_s, self.given_s, values)
+        return np.where(self._missing(times_s), np.nan, np.interp(times_s, self.given_s, values))
+
+    def _missing(self, times_s: Floats) -> npt.NDArray[np.bool_]:
+        """Which times lie in a gap, nearer to no sample than half a period."""
+        assert self.given_s is not None
+        after = np.clip(np.searchsorted(self.given_s, times_s), 1, len(self.given_s) - 1)
+        left, right = self.given_s[after - 1], self.given_s[after]
+        away = np.minimum(times_s - left, right - times_s)
+        return (right - left > self.longest_s) & (away > 0.5 / self.rate_hz)
 
 
 def _steps(times_s: Floats) -> Floats:
@@ -85,10 +99,14 @@ def _steps(times_s: Floats) -> Floats:
 
 def _period(steps: Floats) -> float:
     """The mean step, without those in which samples are missing."""
+    return float(steps[steps <= _longest(steps)].mean() if np.median(steps) > 0 else steps.mean())
+
+
+def _longest(steps: Floats) -> float:
+    """The longest step that jitter explains."""
     usual = float(np.median(steps))
     jitter = 1.4826 * float(np.median(np.abs(steps - usual)))
-    longest = usual + max(_GAP * usual, _BEYOND_JITTER * jitter)
-    return float(steps[steps <= longest].mean()) if usual > 0 else float(steps.mean())
+    return usual + max(_GAP * usual, _BEYOND_JITTER * jitter)
 
 
 def _rounded(times_s: Floats, errors: Floats, period: float) -> str:
@@ -104,21 +122,17 @@ def _resolution(times_s: Floats) -> float:
     return float(steps[steps > 0].min())
 
 
-def bridged(values: Floats) -> tuple[Floats, str]:
-    """Fill empty samples linearly between their neighbours.
-
-    Returns:
-        The values, and a note; "" where nothing was empty.
+def empty_note(values: Floats) -> str:
+    """How many samples are empty, in words; "" for none.
 
     Raises:
-        DataError: there are no samples, or more than a tenth of them are empty.
+        DataError: there are no samples, or more than half of them are empty, as where a slow
+            channel shares a table with a fast one.
     """
-    empty = ~np.isfinite(values)
-    share = float(empty.mean()) if len(values) else 1.0
-    if share > _BRIDGED:
-        raise DataError(f"{empty.sum()} of {len(values)} samples are empty")
-    if not share:
-        return values, ""
-    there = np.flatnonzero(~empty)
-    filled = np.interp(np.arange(len(values)), there, values[there])
-    return filled, f"{empty.sum()} of {len(values)} samples are empty and were bridged linearly"
+    empty = int((~np.isfinite(values)).sum())
+    if empty > _EMPTY * len(values) or not len(values):
+        raise DataError(
+            f"{empty} of {len(values)} samples are empty; a channel that was sampled more slowly "
+            "belongs into a file of its own"
+        )
+    return f"{empty} of {len(values)} samples are empty" if empty else ""

@@ -34,6 +34,28 @@ def find_recordings(root: Path) -> list[Path]:
     return sorted(found, key=natural_order)
 
 
+def named_recordings(root: Path) -> dict[str, Path]:
+    """The recordings of `find_recordings`, in its order, by `recording_name`.
+
+    Raises:
+        DataError: there are none, or two would have one name; names both folders.
+    """
+    named: dict[str, Path] = {}
+    for folder in find_recordings(root):
+        name = recording_name(root, folder)
+        if name in named:
+            raise DataError(
+                f"{named[name]} and {folder}: both recordings would be called {name}; rename one"
+            )
+        named[name] = folder
+    return named
+
+
+def recording_name(root: Path, folder: Path) -> str:
+    """What the recording in `folder` at or below `root` is called: `P01_passive` of P01/passive."""
+    return "_".join(folder.relative_to(root).parts) or root.resolve().name
+
+
 def natural_order(path: Path) -> list[list[tuple[int, str]]]:
     """A key that sorts numbers in names by their value, in each part of a path."""
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from vitruvian.muscle.recording import ClockSource, Recording
@@ -13,39 +12,17 @@ from vitruvian.muscle.recordings.masks import read_masks
 from vitruvian.muscle.recordings.signals import read_signals, read_times
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A recording, and what a person should know of how it was read.
-
-    Attributes:
-        recording: as it was recorded.
-        notes: such as "angle_deg: uneven sampling brought onto 100 Hz".
-    """
-
-    recording: Recording
-    notes: Sequence[str]
-
-
-def open_recording(folder: Path) -> Recording:
+def open_recording(folder: Path, name: str | None = None) -> Recording:
     """Open a recording; its frames are read when somebody iterates over them.
 
     Args:
-        folder: that holds a `recording.yaml`, as `description` explains it; its name becomes the
-            name of the recording.
+        folder: that holds a `recording.yaml`, as `description` explains it.
+        name: of the recording, as `finding.named_recordings` gives it; None: that of the folder.
 
     Raises:
         DataError: something is missing, broken or contradicts itself; names the file, and the key,
             column or frame.
         ConfigError: a package that reads a format is not installed.
-    """
-    return open_with_notes(folder).recording
-
-
-def open_with_notes(folder: Path) -> Opened:
-    """Open a recording as `open_recording` does, and tell what was unusual about its files.
-
-    Raises:
-        DataError, ConfigError: as `open_recording`.
     """
     description = read_description(folder)
     frames = open_frames(folder, description.frames)
@@ -53,8 +30,9 @@ def open_with_notes(folder: Path) -> Opened:
     read = read_signals(folder, description)
     shape = None if frames is None else frames.shape
     masks = description.masks
-    recording = Recording(
-        name=folder.resolve().name,
+    depth_note = f"frames: {frames.depth.note}" if frames is not None and frames.depth.note else ""
+    return Recording(
+        name=name or folder.resolve().name,
         participant=description.participant,
         task=description.task,
         frames=frames,
@@ -68,9 +46,8 @@ def open_with_notes(folder: Path) -> Opened:
         person=description.person,
         simulated=description.simulated,
         sources=_sources(folder, description, frames),
+        notes=tuple(note for note in (depth_note, *read.notes) if note),
     )
-    depth_note = f"frames: {frames.depth.note}" if frames is not None and frames.depth.note else ""
-    return Opened(recording, [note for note in (depth_note, *read.notes) if note])
 
 
 def _clock(folder: Path, description: Description) -> ClockSource:

@@ -13,7 +13,7 @@ from vitruvian.muscle.recording import Floats, Signal
 from vitruvian.muscle.recordings.channel_form import own_unit
 from vitruvian.muscle.recordings.columns import Column
 from vitruvian.muscle.recordings.description import ChannelPart, Description, SignalsPart, TimePart
-from vitruvian.muscle.recordings.even_sampling import EvenGrid, bridged
+from vitruvian.muscle.recordings.even_sampling import EvenGrid, empty_note
 from vitruvian.muscle.recordings.signal_files import read_columns
 
 
@@ -26,7 +26,7 @@ class ReadSignals:
 
 
 def read_signals(folder: Path, description: Description) -> ReadSignals:
-    """Read the channels of a description, in its order.
+    """Read the channels of a description, in its order; missing samples are NaN.
 
     Raises:
         DataError: a file or a column is missing or broken, or nothing tells a sampling rate.
@@ -69,13 +69,13 @@ def _file_signals(
     for name, channel in channels.items():
         column = columns[channel.column]
         try:
-            numbers, bridge_note = bridged(column.values)
+            empty = empty_note(column.values)
             grid = timing.grid(column)
-            values = channel.form.values(grid.values(numbers), name)
+            values = channel.form.values(grid.values(column.values), name)
         except DataError as error:
             raise DataError(f"{path}: {name} ({channel.column}): {error}") from error
         unit = own_unit(name) or channel.unit
-        note = "; ".join(text for text in (bridge_note, grid.note) if text)
+        note = "; ".join(text for text in (empty, grid.note) if text)
         yield name, Signal(values, grid.rate_hz, grid.start_s, unit), note
 
 

@@ -22,7 +22,8 @@ def read_text(path: Path, names: Collection[str]) -> Mapping[str, Column]:
 
     The header is the first line that has all the names; what a device writes above it is left out,
     and so is a line of units right below it. Columns may be parted by commas, semicolons or tabs;
-    with the last two, numbers may have a comma for a point.
+    with the last two, numbers may have a comma for a point: the first fraction in one of the
+    columns tells.
     """
     import pyarrow
     from pyarrow import csv as arrow_csv
@@ -77,18 +78,35 @@ class _Layout:
         check_there(path, names, headers[at])
         below = [*lines[at + 1 :], rest]
         delimiter = _delimiter(lines[at])
-        decimal = "," if delimiter != "," and "," in below[0] else "."
-        cells = _cells(path, below[0], delimiter)
-        wanted = [cells[headers[at][n]] for n in names if headers[at][n] < len(cells)]
-        body = "\n".join(below[_are_units(wanted, decimal) :])
+        places = [headers[at][name] for name in names]
+        body = "\n".join(below[_are_units(_wanted(path, below[0], delimiter, places)) :])
         if not body.strip():
             raise DataError(f"{path}: no numbers below the header")
-        return cls(delimiter, headers[at], body, decimal)
+        return cls(delimiter, headers[at], body, _decimal(path, body, delimiter, places))
 
 
-def _are_units(cells: Sequence[str], decimal: str) -> bool:
-    """Whether there are cells, and none is empty or a number."""
-    return bool(cells) and not any(_is_number(cell.strip(), decimal) for cell in cells)
+def _are_units(cells: Sequence[str]) -> bool:
+    """Whether there is text in the cells, and in none a number."""
+    texts = [cell for cell in cells if cell not in ("", "-")]  # what has no unit
+    return bool(texts) and not any(_is_number(cell, point) for cell in texts for point in ".,")
+
+
+def _decimal(path: Path, body: str, delimiter: str, places: Sequence[int]) -> str:
+    """Comma or point, whichever the first fraction has that stands at one of the places."""
+    if delimiter == "," or "," not in body:
+        return "."
+    for line in io.StringIO(body):
+        for cell in _wanted(path, line, delimiter, places):
+            for point in ",.":
+                if point in cell and _is_number(cell, point):
+                    return point
+    return "."
+
+
+def _wanted(path: Path, line: str, delimiter: str, places: Sequence[int]) -> Sequence[str]:
+    """The cells of a line at some places, as far as it has them."""
+    cells = _cells(path, line, delimiter)
+    return [cells[place].strip() for place in places if place < len(cells)]
 
 
 def _is_number(cell: str, decimal: str) -> bool:

@@ -15,7 +15,7 @@ import yaml
 
 from vitruvian.core.errors import RunError
 from vitruvian.core.files import unwritable
-from vitruvian.muscle.recording import ClockSource, Image, Recording, Signal
+from vitruvian.muscle.recording import USUAL_RATE_HZ, ClockSource, Image, Recording, Signal
 from vitruvian.muscle.recordings.channel_form import ChannelForm, own_unit
 from vitruvian.muscle.recordings.description import FILE_NAME
 from vitruvian.muscle.recordings.frame_writers import FrameFormat, write_frames, write_masks
@@ -23,8 +23,6 @@ from vitruvian.muscle.recordings.screen import Screen
 from vitruvian.muscle.recordings.signal_writers import SIGNAL_WRITERS
 
 SignalFormat = Literal["csv", "parquet", "mat", "mat73"]
-
-USUAL_RATE_HZ = 25.0  # that a video claims, where the clock names no rate
 
 
 def write_recording(

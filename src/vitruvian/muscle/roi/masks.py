@@ -24,18 +24,19 @@ def mask_to_bounds(mask: Mask) -> npt.NDArray[np.int16]:
 
 
 def bounds_to_mask(bounds: npt.NDArray[np.int16] | Floats, height: int) -> Mask:
-    """The inverse of `mask_to_bounds`.
+    """The inverse of `mask_to_bounds`, for one mask or several.
 
     Args:
-        bounds: (2, w); a fractional bound takes in the pixels whose centre lies within.
-        height: rows of the mask.
+        bounds: (..., 2, w); a fractional bound takes in the pixels whose centre lies within.
+        height: rows of a mask.
 
     Returns:
-        (height, w) bool.
+        (..., height, w) bool.
     """
-    first, last = np.round(bounds).astype(np.int16)
+    whole = np.round(bounds).astype(np.int16)
     rows = np.arange(height, dtype=np.int16)[:, None]  # as narrow as the bounds: compared faster
-    return (rows >= first) & (rows < last)
+    inside: Mask = (rows >= whole[..., :1, :]) & (rows < whole[..., 1:, :])
+    return inside
 
 
 def dice(first: Mask, second: Mask) -> float:

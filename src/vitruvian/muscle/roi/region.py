@@ -11,12 +11,15 @@ import numpy.typing as npt
 
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.sampling import generator
+from vitruvian.muscle.features import SMALLEST, WIDEST
 from vitruvian.muscle.images import Crops
 from vitruvian.muscle.recording import Floats, Image, Mask
 from vitruvian.muscle.roi.finders import Follower, RegionFinder, WholeImage
 from vitruvian.muscle.roi.grids import Box, Grid, straighten
 
 Bounds = npt.NDArray[np.int16]
+
+_LARGEST = 4096  # pixels
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class RegionOfInterest:
     Attributes:
         finder: says where the muscle is.
         mm_per_pixel: of the crops.
-        size: rows and columns of the crops.
+        size: rows and columns of the crops, 32 to 4096, at most 8 times as wide as high: what
+            optical flow can read.
         rectify: stretch each column between its bounds to all rows, so that both aponeuroses are
             level ("normalised images" of the sister paper); thickness and its change are lost.
         smoothing: share of the bounds before in each frame's bounds, from 0 (none) to below 1.
@@ -198,8 +202,13 @@ class Cropper:
 def _check(region: RegionOfInterest) -> None:
     if not 0 < region.mm_per_pixel < math.inf:
         raise ConfigError(f"mm_per_pixel: must be above 0, not {region.mm_per_pixel}")
-    if len(region.size) != 2 or not all(1 <= length <= 4096 for length in region.size):
-        raise ConfigError(f"size: must be rows and columns from 1 to 4096, not {list(region.size)}")
+    if len(region.size) != 2 or not all(SMALLEST <= length <= _LARGEST for length in region.size):
+        bounds = f"rows and columns from {SMALLEST} to {_LARGEST}"
+        raise ConfigError(f"size: must be {bounds}, not {list(region.size)}")
+    if region.size[1] > WIDEST * region.size[0]:
+        raise ConfigError(
+            f"size: at most {WIDEST} times as many columns as rows, not {list(region.size)}"
+        )
     if not 0 <= region.smoothing < 1:
         raise ConfigError(f"smoothing: must be from 0 to below 1, not {region.smoothing}")
     if not 0 <= region.jitter_mm < math.inf:

@@ -19,7 +19,7 @@ from vitruvian.core.sampling import TrainBatches
 from vitruvian.core.store import Converter, Store
 from vitruvian.muscle.adapters.dltrack import is_dltrack, read_dltrack
 from vitruvian.muscle.recording import Recording
-from vitruvian.muscle.recordings.finding import find_recordings
+from vitruvian.muscle.recordings.finding import named_recordings
 from vitruvian.muscle.recordings.opening import open_recording
 from vitruvian.muscle.segmentation.examining import Opener, examine_masks
 from vitruvian.muscle.segmentation.samples import VERSION, MaskCase, MaskSamples, convert
@@ -97,8 +97,9 @@ class MuscleMasks(DataModule):
         """What opens each recording: one at a time, as its masks may fill much memory."""
         if self.root is not None and is_dltrack(self.root):
             return [(found.name, partial(_itself, found)) for found in read_dltrack(self.root)]
-        folders = find_recordings(self.root or self._simulator.write(self._cache / "simulated"))
-        return [(folder.name, partial(open_recording, folder)) for folder in folders]
+        root = self.root or self._simulator.write(self._cache / "simulated")
+        found = named_recordings(root)
+        return [(name, partial(open_recording, folder, name)) for name, folder in found.items()]
 
     def _converted(self, recording: Recording) -> MaskCase:
         parameters = {"every": self._every, "size": list(self.size)}

@@ -18,11 +18,11 @@ from vitruvian.muscle.adapters.stills import read_grey
 from vitruvian.muscle.recording import Image, Mask
 from vitruvian.muscle.recordings.finding import find_recordings
 from vitruvian.muscle.recordings.opening import open_recording
+from vitruvian.muscle.recordings.picture_sources import IMAGES
 
 if TYPE_CHECKING:
     from vitruvian.muscle.segmentation.task import MuscleSegmenter
 
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm")
 SUFFIXES = ("_mask", "_mask_simulated")  # the second: the model was trained on simulated people
 NOT_FOR_DIAGNOSIS = "research software: not a medical device, not for diagnosis"
 

@@ -42,8 +42,7 @@ class MaskCase:
 
     def truths(self) -> list[Mask]:
         """Their masks, (h, w)."""
-        height = self.record.shape("images")[1]
-        return [bounds_to_mask(bounds, height) for bounds in self.record.read("bounds")]
+        return list(bounds_to_mask(self.record.read("bounds"), self.record.shape("images")[1]))
 
 
 def convert(recording: Recording, every: int, size: Sequence[int]) -> Converted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
-from vitruvian.muscle.recording import Image, Mask
+from vitruvian.muscle.normalising import inside
+from vitruvian.muscle.recording import Floats, Image, Mask
 from vitruvian.muscle.roi.finders import RegionFinder
 from vitruvian.muscle.roi.masks import dice
 from vitruvian.muscle.segmentation.masks import border_distances, muscle_of, reduced
@@ -82,7 +84,7 @@ class MuscleSegmenter(Task):
         if self.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
         logits = self.net(image)
-        return self.loss(logits, _inside(bounds, image.shape[2]).to(logits.dtype))
+        return self.loss(logits, inside(bounds, image.shape[2])[:, None].to(logits.dtype))
 
     # -- finding ------------------------------------------------------------------------------
 
@@ -104,17 +106,24 @@ class MuscleSegmenter(Task):
             mean = (self.mean_mask > 0.5).cpu().numpy()
             finders["baseline: mean mask"] = lambda image: mean
             if case.mm_per_pixel is not None:
-                follow = self.classical.follow(case.mm_per_pixel, None)
-                finders["baseline: classical"] = follow
+                finders["baseline: classical"] = partial(self._found_anew, case.mm_per_pixel)
         return [
             {"case": case.case, "participant": case.participant, "predictor": name}
             | judged(case, finder)
             for name, finder in finders.items()
         ]
 
+    def _found_anew(self, mm_per_pixel: tuple[float, float], image: Image) -> Mask | None:
+        """What the classical finder sees in a frame by itself.
+
+        The frames of a case lie too far apart to be followed: between them the muscle may move
+        more than the finder's `motion_mm`, which is meant for neighbours.
+        """
+        return self.classical.follow(mm_per_pixel, None)(image)
+
     def headline(self, rows: Sequence[Row]) -> dict[str, float]:
-        """Mean Dice of the recordings."""
-        return {"roi_dice": float(np.mean([row["dice"] for row in rows]))}
+        """Mean Dice of the recordings in which it is defined."""
+        return {"roi_dice": _mean([row["dice"] for row in rows])}
 
     # -- prediction ---------------------------------------------------------------------------
 
@@ -131,31 +140,31 @@ def judged(case: MaskCase, finder: Callable[[Image], Mask | None]) -> dict[str, 
     """How well a finder does on the frames of a recording, fed to it in their order.
 
     Returns:
-        `dice`, mean over the frames, 0 where nothing was found; `upper_mm` and `lower_mm`, mean
-        distance of the borders where something was found, NaN without a scale; `found`, share of
-        the frames.
+        `dice`, mean over the frames, 0 where the muscle was missed, and frames left out in which
+        there is none and none was found; `upper_mm` and `lower_mm`, mean distance of the borders
+        where something was found, NaN without a scale; `found`, share of the frames in which
+        something was found.
     """
     overlaps, distances = [], []
     for image, truth in zip(case.images(), case.truths(), strict=True):
         found = finder(image)
-        overlaps.append(0.0 if found is None else dice(found, truth))
+        overlaps.append(dice(np.zeros_like(truth) if found is None else found, truth))
         if found is not None:
             distances.append(border_distances(found, truth))
     mm_per_row = float("nan") if case.mm_per_pixel is None else case.mm_per_pixel[0]
-    known = [pair for pair in distances if not np.isnan(pair[0])]
-    upper, lower = (np.mean(known, axis=0) if known else np.full(2, np.nan)) * mm_per_row
+    upper, lower = np.array(distances, np.float64).reshape(-1, 2).T
     return {
-        "dice": float(np.nanmean(overlaps)),
-        "upper_mm": float(upper),
-        "lower_mm": float(lower),
+        "dice": _mean(overlaps),
+        "upper_mm": _mean(upper) * mm_per_row,
+        "lower_mm": _mean(lower) * mm_per_row,
         "found": len(distances) / len(overlaps),
     }
 
 
-def _inside(bounds: Tensor, height: int) -> Tensor:
-    """Masks (n, 1, h, w) of bounds (n, 2, w)."""
-    rows = torch.arange(height, device=bounds.device)[:, None]
-    return (rows >= bounds[:, None, :1]) & (rows < bounds[:, None, 1:])
+def _mean(values: Sequence[float] | Floats) -> float:
+    """Mean of those that are defined; NaN where none is."""
+    known = np.asarray(values)[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _checked_size(size: Sequence[int], divisor: int) -> tuple[int, int]:

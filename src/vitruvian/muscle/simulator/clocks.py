@@ -11,7 +11,10 @@ from vitruvian.muscle.recording import Floats
 
 SIGNAL_HZ = 1000.0
 TTL_V = 5.0
-PULSE_S = 0.004
+
+_PULSE_S = 0.004  # or, of fast scanners,
+_PULSE = 0.1  # of a period
+_ECHO = 0.3  # of a period, by which the second of two pulses follows
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,6 @@ class Clocks:
         samples: of each signal, at `SIGNAL_HZ`.
         dropped: numbers of the frames whose pulse is missing.
         doubled: numbers of the frames that have two pulses.
-        echo_s: by which the second pulse follows.
     """
 
     frames: int
@@ -36,7 +38,6 @@ class Clocks:
     samples: int
     dropped: tuple[int, ...] = ()
     doubled: tuple[int, ...] = ()
-    echo_s: float = 0.012
 
     @classmethod
     def drawn(cls, frames: int, nominal_hz: float, random: np.random.Generator) -> Clocks:
@@ -66,11 +67,12 @@ class Clocks:
         return np.arange(self.samples) / SIGNAL_HZ
 
     def trigger(self) -> Floats:
-        """(samples,) TTL channel in volts: 4 ms at 5 V for each frame, but see `dropped`."""
+        """(samples,) TTL channel: 5 V for a tenth of a frame, at most 4 ms, but see `dropped`."""
         starts = np.delete(self.times_s, list(self.dropped))
-        starts = np.concatenate([starts, self.times_s[list(self.doubled)] + self.echo_s])
-        first = np.ceil(starts * SIGNAL_HZ).astype(np.int64)
-        high = (first[:, None] + np.arange(round(PULSE_S * SIGNAL_HZ))).ravel()
+        echoes = self.times_s[list(self.doubled)] + _ECHO / self.nominal_hz
+        first = np.ceil(np.concatenate([starts, echoes]) * SIGNAL_HZ).astype(np.int64)
+        width = max(round(min(_PULSE_S, _PULSE / self.nominal_hz) * SIGNAL_HZ), 1)
+        high = (first[:, None] + np.arange(width)).ravel()
         volts = np.zeros(self.samples)
         volts[high[high < self.samples]] = TTL_V
         return volts

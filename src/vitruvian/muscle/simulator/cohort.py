@@ -7,13 +7,16 @@ and `truth.json`, which nothing but a test should read.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +25,7 @@ from typing import Any, Literal
 import cv2
 
 from vitruvian.core.errors import ConfigError
-from vitruvian.core.files import write_json
+from vitruvian.core.files import unwritable, write_json
 from vitruvian.core.sampling import generator
 from vitruvian.muscle.recordings.channel_form import ChannelForm
 from vitruvian.muscle.recordings.writing import write_recording
@@ -36,6 +39,7 @@ TRUTH = "truth.json"
 
 _WOMEN = 3  # stream of chance, after those of people, tissue and trials
 _FEW_FRAMES = 600  # for which another process does not pay
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some cluster file systems
 _FRAMES: tuple[Any, ...] = ("avi", "avi", "png", "avi", "npz", "avi", "avi")
 _SIGNALS: tuple[Any, ...] = ("csv", "parquet", "mat")
 _VOLTS = {
@@ -95,7 +99,8 @@ class SimulatedCohort:
     def write(self, folder: Path) -> Path:
         """Write the cohort below `folder`, once, and return its root.
 
-        What was begun and killed is continued: recordings that are whole stay.
+        What was begun and killed is continued: recordings that are whole stay. Of several
+        processes one writes and the others wait.
 
         Raises:
             RunError: the folder cannot be written.
@@ -103,9 +108,8 @@ class SimulatedCohort:
         text = json.dumps([VERSION, self._values()], sort_keys=True)
         root = folder / f"muscle-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         if not (root / MARKER).is_file():
-            self._write_people(root)
-            content = {"simulated": True, "version": VERSION, "parameters": self._values()}
-            write_json(root / MARKER, content)
+            with _turn(root):
+                self._write_once(root)
         return root
 
     def persons(self) -> list[Person]:
@@ -122,6 +126,13 @@ class SimulatedCohort:
             if task in self.tasks
         ]
 
+    def _write_once(self, root: Path) -> None:
+        if (root / MARKER).is_file():  # another process was first
+            return
+        self._write_people(root)
+        content = {"simulated": True, "version": VERSION, "parameters": self._values()}
+        write_json(root / MARKER, content)
+
     def _write_people(self, root: Path) -> None:
         """Write everybody, in several processes where that pays."""
         trials = [self.trials(person) for person in self.persons()]
@@ -137,6 +148,24 @@ class SimulatedCohort:
 
     def _values(self) -> dict[str, Any]:
         return {**asdict(self), "tasks": [task for task in TASKS if task in self.tasks]}
+
+
+@contextmanager
+def _turn(root: Path) -> Iterator[None]:
+    """Wait until no other process writes the cohort; the lock dies with its process."""
+    path = root.parent / f".{root.name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a")
+    except OSError as error:
+        raise unwritable(root, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise unwritable(root, error) from error
+        yield
 
 
 def _cores() -> int:

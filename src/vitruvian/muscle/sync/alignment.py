@@ -60,10 +60,12 @@ class Synchronisation:
             quantities: names of channels, such as angle_deg.
 
         Raises:
-            DataError: a channel is missing or too slow, frames and pulses do not agree, or no frame
-                has all quantities.
+            DataError: a channel is missing or too slow to be raw EMG, frames and pulses do not
+                agree, or no frame has all quantities.
         """
         channels = {name: _channel(recording, name) for name in quantities}
+        if recording.clock.kind == "frames":
+            _check_not_raw(recording, quantities)
         clock = frame_clock(recording, self.tolerance_frames)
         if clock.kind == "frames":
             sampled = {name: _one_each(s, clock) for name, s in channels.items()}
@@ -128,6 +130,15 @@ def _channel(recording: Recording, name: str) -> Signal:
         return recording.signals[name]
     have = ", ".join(recording.signals) or "none"
     raise DataError(f"{recording.name}: no channel {name!r}; there are: {have}")
+
+
+def _check_not_raw(recording: Recording, quantities: Sequence[str]) -> None:
+    for name in quantities:
+        if name in recording.raw:
+            raise DataError(
+                f"{recording.name}: the signals hold one value for each frame, so {name} cannot be "
+                "raw EMG; set raw: false in recording.yaml"
+            )
 
 
 def _one_each(signal: Signal, clock: FrameClock) -> Floats:

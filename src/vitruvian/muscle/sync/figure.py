@@ -1,8 +1,4 @@
-"""What the synchronisation of a recording found: pulses, drift, and aligned traces over raw ones.
-
-Colours can be told apart by the colour-blind (Okabe and Ito, 2008), and equal inputs make equal
-files.
-"""
+"""What synchronising a recording found: pulses, drift, and aligned traces over the raw ones."""
 
 from __future__ import annotations
 
@@ -12,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitruvian.core.files import atomic
 from vitruvian.muscle.recording import Aligned, Floats, FrameClock, Recording, Signal
 from vitruvian.muscle.sync.nominal import nominal_rate_hz
 from vitruvian.muscle.sync.pulse_clock import pulse_train
+from vitruvian.report.sheet import BLUE, GREY, ORANGE, VERMILLION, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BLUE, _ORANGE, _VERMILLION, _GREY, _PALE = "#0072B2", "#E69F00", "#D55E00", "#5F6368", "#BDC1C6"
-_SMALL = 8.0  # points
-_WIDTH, _CLOCKS, _TRACE = 10.0, 3.75, 1.65  # inches: all, pulses and clocks, each trace
+_FAINT: dict[str, Any] = {"color": GREY, "alpha": 0.4}
+_WIDTH, _CLOCKS, _TRACE = 10.0, 3.35, 1.65  # inches: all, pulses and clocks, each trace
+_BELOW, _NOTE = 0.6, 0.16  # inches: the axis at the bottom, each note
+_LETTERS = 150  # of a note on a line
 _SIDES = {"left": 0.085, "right": 0.985}
 _WORDS = {
     "angle_deg": "Joint angle",
@@ -31,43 +28,30 @@ _WORDS = {
     "emg_v": "EMG",
     "fascicle_angle_deg": "Fascicle angle",
 }
-_STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,  # a $ in a name is a $
-}
 
 
 def draw_alignment(recording: Recording, aligned: Aligned, target: Path) -> None:
-    """Draw how frames and signals of a recording were brought together, as a PNG.
+    """Draw how frames and signals of a recording were brought together.
 
     Args:
         recording: raw.
         aligned: what `Synchronisation.align` made of it.
-        target: path of the file.
+        target: path of the file, .png, .svg or .pdf.
 
     Raises:
         RunError: the file cannot be written.
     """
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    height = _CLOCKS + _TRACE * len(aligned.values)
-    with style.context(["default", _STYLE]):  # not the user's own matplotlibrc
-        figure = Figure(figsize=(_WIDTH, height))
-        _draw_clocks(figure, recording, aligned, height)
-        _draw_traces(figure, recording, aligned, height)
-        _write_head(figure, recording, aligned)
-        with atomic(target) as temporary:
-            figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
+    notes = _notes(aligned)
+    below = _BELOW + _NOTE * len(notes)
+    height = _CLOCKS + _TRACE * len(aligned.values) + below
+    with sheet(target, (_WIDTH, height), recording.name, recording.simulated, notes) as figure:
+        _draw_clocks(figure, recording, aligned)
+        _draw_traces(figure, recording, aligned, below)
 
 
-def _draw_clocks(figure: Figure, recording: Recording, aligned: Aligned, height: float) -> None:
-    box = {"top": 1 - 1.15 / height, "bottom": 1 - (_CLOCKS - 0.35) / height, **_SIDES}
+def _draw_clocks(figure: Figure, recording: Recording, aligned: Aligned) -> None:
+    height = figure.get_size_inches()[1]
+    box = {"top": 1 - 0.75 / height, "bottom": 1 - (_CLOCKS - 0.35) / height, **_SIDES}
     grid = figure.add_gridspec(2, 2, height_ratios=[1, 3], hspace=0.8, wspace=0.2, **box)
     _draw_pulses(figure.add_subplot(grid[0, :]), recording, aligned)
     triggered = aligned.clock.kind == "pulses"  # other clocks are taken to be even
@@ -77,8 +61,9 @@ def _draw_clocks(figure: Figure, recording: Recording, aligned: Aligned, height:
         _draw_evenness(figure.add_subplot(grid[1, 1]), aligned.clock)
 
 
-def _draw_traces(figure: Figure, recording: Recording, aligned: Aligned, height: float) -> None:
-    box = {"top": 1 - (_CLOCKS + 0.45) / height, "bottom": 0.5 / height, **_SIDES}
+def _draw_traces(figure: Figure, recording: Recording, aligned: Aligned, below: float) -> None:
+    height = figure.get_size_inches()[1]
+    box = {"top": 1 - (_CLOCKS + 0.45) / height, "bottom": below / height, **_SIDES}
     grid = figure.add_gridspec(len(aligned.values), 1, hspace=0.4, **box)
     for row, name in enumerate(aligned.values):
         axes = figure.add_subplot(grid[row])
@@ -89,18 +74,9 @@ def _draw_traces(figure: Figure, recording: Recording, aligned: Aligned, height:
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
 
 
-def _write_head(figure: Figure, recording: Recording, aligned: Aligned) -> None:
-    height = figure.get_size_inches()[1]
-    figure.text(0.012, 1 - 0.22 / height, recording.name, weight="bold", size=12, va="center")
-    if recording.simulated:
-        white: dict[str, Any] = {"color": "white", "weight": "bold", "ha": "right", "va": "center"}
-        box = {"facecolor": _VERMILLION, "lw": 0}
-        figure.text(0.985, 1 - 0.22 / height, "SIMULATED", bbox=box, **white)
-    notes = "; ".join([*aligned.clock.notes, *aligned.faults])
-    shown = textwrap.shorten(notes, 300, placeholder=" ...")
-    words = "\n".join([_facts(aligned), *textwrap.wrap(shown, 150)])
-    top = 1 - 0.38 / height
-    figure.text(0.012, top, words, size=_SMALL, color=_GREY, va="top", linespacing=1.4)
+def _notes(aligned: Aligned) -> list[str]:
+    shown = textwrap.shorten("; ".join([*aligned.clock.notes, *aligned.faults]), 300)
+    return [_facts(aligned), *textwrap.wrap(shown, _LETTERS)]
 
 
 def _facts(aligned: Aligned) -> str:
@@ -130,13 +106,13 @@ def _draw_pulses(axes: Axes, recording: Recording, aligned: Aligned) -> None:
     axes.spines["left"].set_visible(False)
     if aligned.clock.kind != "pulses":
         axes.set_title("Frames")
-        _tick(axes, aligned.times_s, 0.05, 0.6, _BLUE)
+        _tick(axes, aligned.times_s, 0.05, 0.6, BLUE)
         return
     train = pulse_train(recording)
     axes.set_title("Trigger pulses")
-    _tick(axes, train.times_s[~train.filled], 0.05, 0.6, _BLUE)
+    _tick(axes, train.times_s[~train.filled], 0.05, 0.6, BLUE)
     filled = train.times_s[train.filled] if aligned.clock.missing else np.zeros(0)
-    kinds = (("filled in", filled, _ORANGE, "v"), ("left out", train.removed_s, _VERMILLION, "x"))
+    kinds = (("filled in", filled, ORANGE, "v"), ("left out", train.removed_s, VERMILLION, "x"))
     for label, times, colour, marker in kinds:
         if len(times):
             _tick(axes, times, 0.05, 0.75, colour)
@@ -159,8 +135,8 @@ def _draw_drift(axes: Axes, clock: FrameClock, nominal: float | None) -> None:
         return
     axes.set_title(f"Drift against the nominal {nominal:.5g} Hz: {_ppm(clock.drift_ppm)}")
     late = 1000 * (clock.times_s - clock.offset_s - np.arange(len(clock.times_s)) / nominal)
-    axes.axhline(0, color=_PALE, lw=1)
-    axes.plot(clock.times_s, late, color=_BLUE, lw=1.5)
+    axes.axhline(0, **_FAINT, lw=1)
+    axes.plot(clock.times_s, late, color=BLUE, lw=1.5)
     axes.set_ylabel("drift (ms)")
     _room(axes, late, 1.0)
 
@@ -177,8 +153,8 @@ def _draw_evenness(axes: Axes, clock: FrameClock) -> None:
         return
     times = clock.times_s[known]
     deviation = 1000 * (times - np.polyval(np.polyfit(known, times, 1), known))
-    axes.axhline(0, color=_PALE, lw=1)
-    axes.plot(times, deviation, ".", color=_BLUE, ms=3)
+    axes.axhline(0, **_FAINT, lw=1)
+    axes.plot(times, deviation, ".", color=BLUE, ms=3)
     _room(axes, deviation, 0.1)
 
 
@@ -199,9 +175,9 @@ def _draw_trace(axes: Axes, name: str, recording: Recording, aligned: Aligned) -
     factor, unit = (1000.0, "mV") if small else (1.0, raw.unit)
     axes.set_title(title)
     axes.set_ylabel(unit)
-    axes.plot(*_thinned(raw.times_s, factor * shown), color=_PALE, lw=0.7, label="as recorded")
+    axes.plot(*_thinned(raw.times_s, factor * shown), **_FAINT, lw=0.7, label="as recorded")
     breaks = np.flatnonzero(np.diff(aligned.frames) > 1) + 1
-    line: dict[str, Any] = {"color": _BLUE, "lw": 1.2, "marker": ".", "ms": 2.5}
+    line: dict[str, Any] = {"color": BLUE, "lw": 1.2, "marker": ".", "ms": 2.5}
     points = (np.insert(v, breaks, np.nan) for v in (aligned.times_s, factor * values))
     axes.plot(*points, label="at the frames", **line)
 

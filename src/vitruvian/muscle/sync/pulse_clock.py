@@ -43,8 +43,8 @@ def pulse_clock(recording: Recording, tolerance_frames: int) -> FrameClock:
     """When each frame was taken: at its pulse.
 
     Missing pulses count, unless there are exactly as many pulses as frames without them: then the
-    scanner made a pause. Signals that begin or end within the train lack its first or last pulses;
-    there, and only there, a second's worth of frames may be without.
+    scanner made a pause, however short. Signals that begin or end within the train lack its first
+    or last pulses; there, and only there, a second's worth of frames may be without.
 
     Raises:
         DataError: there is no trigger, or frames and pulses differ by more than the tolerance.
@@ -73,8 +73,8 @@ def _placed(recording: Recording, train: Pulses, tolerance: int) -> tuple[Floats
     """Time of each frame, NaN without a pulse; the number of missing pulses; and notes."""
     times, frames = train.times_s, recording.frame_count
     missing, seen = int(train.filled.sum()), train.times_s[~train.filled]
-    if abs(len(times) - frames) > tolerance and len(seen) == frames:
-        text = f"{missing} beats without a pulse are pauses of the scanner: the frames say so"
+    if missing and len(seen) == frames:
+        text = f"{missing} beat(s) without a pulse are pauses of the scanner: the frames say so"
         return seen, 0, [text]
     late, early = _cut(recording, train)
     lacking = frames - len(times)
