@@ -41,13 +41,15 @@ def draw_readings(
         timing: what was measured, and when.
         simulated: whether data or model are; the figure says so.
     """
-    height = 0.9 + _PANEL * len(quantities)
+    height = 1.15 + _PANEL * len(quantities)
     notes = [f"times: {timing.source}; band: predictive interval of the model"]
     with sheet(path, (8.0, height), title, simulated, notes) as figure:
         axes = figure.subplots(len(quantities), 1, sharex=True, squeeze=False)[:, 0]
-        figure.subplots_adjust(0.1, 0.75 / height, 0.985, 1 - 0.45 / height, hspace=0.14)
+        figure.subplots_adjust(0.1, 0.75 / height, 0.985, 1 - 0.7 / height, hspace=0.14)
         for panel, name in zip(axes, quantities, strict=True):
             draw_quantity(panel, columns, quantity(name), timing)
+        place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
+        axes[0].legend(ncols=2, fontsize=SMALL, frameon=False, **place)
         axes[-1].set_xlabel("time (s)")
 
 
@@ -74,7 +76,6 @@ def draw_quantity(
     axes.set_ylabel(f"{label} ({unit}){suffix.get(shown, '')}")
     axes.margins(x=0)
     axes.grid(color=GREY, alpha=0.15, lw=0.6)
-    axes.legend(loc="upper right", ncols=2, fontsize=SMALL, frameon=False)
 
 
 def _measured(values: Floats | None, shown: str) -> Floats | None:
