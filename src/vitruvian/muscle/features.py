@@ -64,7 +64,7 @@ def flow_between(before: Image, after: Image, bounds: Bounds) -> Features:
     """Displacement of the muscle between two frames, in pixels of the crop.
 
     Dense optical flow (Kroeger et al., ECCV 2016, "Fast optical flow using dense inverse search")
-    averaged over cells: the group's own earlier method was tracking, too (papers.md, A2 and A4).
+    averaged over cells: the group's own earlier method was tracking, too (docs/muscle.md).
 
     Args:
         before: (H, W).

@@ -1,7 +1,7 @@
 """Changes and absolute readings, fused: drift-free, and as quiet as the changes.
 
 Changes added up drift away; absolute readings do not, but are noisy. A scalar Kalman filter for
-each quantity weighs them against each other (papers.md, A7 no. 2), looking back only.
+each quantity weighs them against each other (docs/muscle.md), looking back only.
 """
 
 from __future__ import annotations

@@ -168,10 +168,10 @@ def _spread(name: str, values: Floats) -> dict[str, float]:
 
 
 def best_participant(rows: Iterable[Row]) -> dict[str, float]:
-    """The smallest errors beside those of paper 001, "as little as" (papers.md, D1 1.2).
+    """The smallest errors beside those of paper 001, "as little as" (docs/muscle.md).
 
     A minimum compares with a minimum only: never put these beside a mean. The best pair of
-    participant and task is often one in which the quantity hardly moves (papers.md, A3), so the
+    participant and task is often one in which the quantity hardly moves (docs/muscle.md), so the
     RMSE of no change at all stands beside it.
 
     Args:

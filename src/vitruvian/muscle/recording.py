@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]  # (h, w) grey
 Mask = npt.NDArray[np.bool_]  # (h, w), True inside the muscle
 
-USUAL_RATE_HZ = 25.0  # of the group's ultrasound (papers.md, A1), where nothing tells a frame rate
+USUAL_RATE_HZ = 25.0  # of the group's ultrasound (docs/muscle.md), where nothing tells a frame rate
 
 ClockKind = Literal["pulses", "start", "motion", "frames"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# What is predicted of a quantity (papers.md, D1 1.1): its change since the frame before, its value
+# What is predicted of a quantity (docs/muscle.md): its change since the frame before, its value
 # less the mean of the trial, or its value.
 Kind = Literal["change", "centred", "absolute"]
 

@@ -24,7 +24,7 @@ KINDS: dict[Target, tuple[Kind, ...]] = {
 
 @dataclass(frozen=True)
 class FrameInput:
-    """The frames that a net reads to speak about the last one (papers.md, D1 1.4).
+    """The frames that a net reads to speak about the last one (docs/muscle.md).
 
     Attributes:
         kind: `pair`: the frame before and this one, as two channels; `single`: this one;

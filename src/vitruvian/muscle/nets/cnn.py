@@ -19,7 +19,7 @@ from vitruvian.muscle.nets.checks import (
 class MuscleCNN(nn.Module):
     """Five blocks of [3x3 convolution, ReLU, 2x2 max-pool], a dense layer, dropout, outputs.
 
-    Paper 001 names no layer. This is the period's habit (papers.md, A4 and D1 1.11); dropout is
+    Paper 001 names no layer. This is the period's habit (docs/muscle.md); dropout is
     documented for the sister papers on the same cohort.
 
     Args:

@@ -16,7 +16,7 @@ _ACTIVITY = "activity"
 
 
 class PhysicsNet(nn.Module):
-    """The net says angle and activity; torque and EMG follow from these (papers.md, A7 no. 8).
+    """The net says angle and activity; torque and EMG follow from these (docs/muscle.md).
 
         torque = torque_rest + passive(angle) + strength * activity * active(angle)
         emg    = emg_rest + activity

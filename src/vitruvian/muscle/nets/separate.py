@@ -1,4 +1,4 @@
-"""Three nets in place of one net with three heads (papers.md, D1 1.10)."""
+"""Three nets in place of one net with three heads (docs/muscle.md)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _LARGEST = 4096  # pixels
 
 @dataclass(frozen=True)
 class RegionOfInterest:
-    """Crops frames around the muscle (papers.md, D1 1.5: fixed mm per pixel, keeps thickness).
+    """Crops frames around the muscle (fixed mm per pixel, keeps thickness).
 
     The box that is cropped stays where the muscle was first found in a recording, so that a finder
     that trembles cannot pass for motion; only the bounds of the muscle in it follow each frame.

@@ -20,7 +20,7 @@ class MuscleUNet(nn.Module):
 
     Squares of 2x2 pixels are packed into channels first and unpacked last: no pixel is lost, and
     all convolutions work on a quarter of the image. Paper 001 names its segmentation only as
-    "previously developed by our group" and never released it (papers.md, D1 1.6).
+    "previously developed by our group" and never released it (docs/muscle.md).
 
     Brightness and contrast are taken out of each image before the net sees it, as no two scanners
     agree on them.

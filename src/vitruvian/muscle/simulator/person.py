@@ -157,7 +157,7 @@ class Person:
     def drawn(cls, number: int, seed: int, female: bool) -> Person:
         """The person of this number in the cohort of this seed, always the same one."""
         random = generator(seed, _PERSON, number)
-        age = int(np.clip(round(random.normal(30.0, 7.7)), 18, 60))  # papers.md, A1
+        age = int(np.clip(round(random.normal(30.0, 7.7)), 18, 60))  # paper 001: 30 +- 7.7 years
         muscle = _muscle(random, female)
         strength, electrode = _strength(random, female), _electrode(random, muscle.fat_mm)
         scanner = _scanner(random, muscle.fat_mm + muscle.thickness_mm + _DEPTH_MM)

@@ -22,7 +22,7 @@ _STEEP = 8  # order of the filter against aliasing
 
 @dataclass(frozen=True)
 class Synchronisation:
-    """Brings the signals of a recording to the times of its frames (papers.md, A4).
+    """Brings the signals of a recording to the times of its frames (docs/muscle.md).
 
     Attributes:
         tolerance_frames: by how many frames and trigger pulses may differ in number, after repair.

@@ -21,7 +21,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class EmgEnvelope:
-    """High-pass, rectify and smooth (papers.md, A4 and D1 1.8).
+    """High-pass, rectify and smooth (docs/muscle.md).
 
     Attributes:
         highpass_hz: takes offset, drift and movement artefacts away; 10 to 30.
