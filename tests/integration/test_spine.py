@@ -122,7 +122,7 @@ def test_what_is_printed(run: Path) -> None:
         "test_simulated, exercise walk",
     ]
     (accuracy, *_) = (line for line in printed.splitlines() if line.startswith(" accuracy"))
-    assert len(re.findall(r"0\.\d{4} \[0\.\d{3}, [01]\.\d{3}\]", accuracy)) == 3, (
+    assert len(re.findall(r"0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\]", accuracy)) == 3, (
         "Wilson's interval"
     )
 

@@ -214,10 +214,10 @@ def test_intervals_hold_their_share_of_the_people_they_were_fitted_on(
 
 def test_fusing_is_learnt_from_validation_people(trials: list[MuscleCase]) -> None:
     made = fitted(task(target="both"), trials)
-    assert made.fusion is not None
-    before = made.fusion.q.clone()
+    assert made.readout.fusion is not None
+    before = made.readout.fusion.q.clone()
     validated(made, trials)
-    assert not torch.equal(before, made.fusion.q)
+    assert not torch.equal(before, made.readout.fusion.q)
     again = task(target="both", seed=5)
     again.load_state_dict(made.state_dict())
     assert str(again.evaluate_case(trials[1], "test")) == str(made.evaluate_case(trials[1], "test"))

@@ -79,7 +79,7 @@ def test_online_says_what_the_evaluation_says(tmp_path: Path, target: Any) -> No
     said = np.array([online.push(image).value for image in trial.frames])
     images, bounds = found.images()
     outputs = made.outputs_of(images, bounds, found.run_length >= 2)
-    expected = made.predicted(outputs, found.trial().follows)["absolute"]
+    expected = made.readout.predicted(outputs, found.trial().follows)["absolute"]
     np.testing.assert_allclose(said, expected, rtol=1e-4, atol=1e-5)
 
 

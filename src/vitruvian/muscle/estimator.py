@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,12 +19,11 @@ from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
 from vitruvian.muscle.baselines import Baselines
 from vitruvian.muscle.data.inputs import KINDS, FrameInput, Target, output_names
-from vitruvian.muscle.fusion import KalmanFusion
-from vitruvian.muscle.intervals import Conformal
 from vitruvian.muscle.metrics import SHUFFLED, control_order, metric_name, trial_row
 from vitruvian.muscle.normalising import Frontend, as_grey
 from vitruvian.muscle.pooling import best_participant, over_people, pool
 from vitruvian.muscle.quantities import quantity
+from vitruvian.muscle.readout import Answered, Predicted, Readout
 from vitruvian.muscle.roi.region import RegionOfInterest
 from vitruvian.muscle.sync.alignment import Synchronisation
 from vitruvian.muscle.trial import Kind, Trial
@@ -34,19 +32,8 @@ if TYPE_CHECKING:
     from vitruvian.muscle.data.cases import MuscleCase
 
 Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Predicted = dict[Kind, Floats]  # (T, V) of every kind; NaN where nothing can be said yet
 
 CHUNK = 64  # frames that go through the net at once: memory stays flat on long trials
-FUSED: Kind = "absolute"  # what the change and the absolute head are fused into
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A validation trial and what the net said of it, (T, outputs) in native units."""
-
-    trial: Trial
-    outputs: Floats
 
 
 class MuscleEstimator(Task):
@@ -93,10 +80,8 @@ class MuscleEstimator(Task):
         outputs = output_names(target, quantities)
         built = net(channels=inputs.channels, outputs=outputs, size=tuple(roi.size))
         super().__init__(built, loss, optimizer, scheduler, augment, channels_last, compile)
-        if not 0 < level < 1:
-            raise ConfigError(f"model.level: a share between 0 and 1, not {level}")
         self.frontend, self.roi, self.synchronisation = Frontend(inputs), roi, synchronisation
-        self.inputs, self.target, self.level = inputs, target, level
+        self.inputs, self.target = inputs, target
         self.quantities, self.kinds = tuple(quantities), KINDS[target]
         self.mm_per_pixel, self.frame_rate_hz = mm_per_pixel, frame_rate_hz
         self.reported = tuple(
@@ -105,8 +90,7 @@ class MuscleEstimator(Task):
             for metric in ("rmse", "r2", "ratio")
         )
         self.baselines = nn.ModuleList(Baselines(quantities, k, ridge) for k in self.kinds)
-        self.intervals = nn.ModuleList(Conformal(quantities) for _ in self.kinds)
-        self.fusion = KalmanFusion(quantities) if target == "both" else None
+        self.readout = Readout(quantities, target, level)
         self.register_buffer("target_mean", torch.zeros(len(outputs)))
         self.register_buffer("target_sd", torch.ones(len(outputs)))
         self._answered: list[Answered] = []
@@ -168,10 +152,6 @@ class MuscleEstimator(Task):
         """The baselines of one kind of target."""
         return cast("Baselines", self.baselines[self.kinds.index(kind)])
 
-    def intervals_of(self, kind: Kind) -> Conformal:
-        """The predictive intervals of one kind of target."""
-        return cast("Conformal", self.intervals[self.kinds.index(kind)])
-
     # -- training -----------------------------------------------------------------------------
 
     def training_loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -221,25 +201,6 @@ class MuscleEstimator(Task):
                 answers[part] = self.values(stacks, masks).float().cpu().numpy()
         return answers
 
-    def predicted(self, outputs: Floats, follows: Flags) -> Predicted:
-        """Answers by kind, (T, V) each; of two heads the absolute one is the fused one."""
-        found = self._unfused(outputs)
-        if self.fusion is not None:
-            found[FUSED] = self._fused(found["change"], found[FUSED], follows)
-        return found
-
-    def _unfused(self, outputs: Floats) -> Predicted:
-        return dict(zip(self.kinds, np.split(outputs, len(self.kinds), axis=1), strict=True))
-
-    def _fused(self, change: Floats, absolute: Floats, follows: Flags) -> Floats:
-        """The filter begins where the net has begun to answer, and again after a gap."""
-        assert self.fusion is not None
-        known: Flags = np.all(np.isfinite(change + absolute), axis=1)
-        connected = _connected(follows, known)
-        fused = np.full_like(absolute, np.nan)
-        fused[known] = self.fusion.fuse(change[known], absolute[known], connected[known])[0]
-        return fused
-
     def evaluate_case(self, case: MuscleCase, split: str) -> list[Row]:
         """The row of one trial; at the test also those of the baselines and of the control."""
         trial = case.trial()
@@ -248,15 +209,17 @@ class MuscleEstimator(Task):
         outputs = self.outputs_of(images, bounds, ready)
         if split == "val":
             self._answered.append(Answered(trial, outputs))
-            return [self._row(trial, "model", self.predicted(outputs, trial.follows))]
+            return [self._row(trial, "model", self.readout.predicted(outputs, trial.follows))]
         order = control_order(trial, self.frozen_config.get("seed", 0))
         control = self.outputs_of(images[order], bounds[order], ready)
         rows = [
-            self._row(trial, "model", self.predicted(outputs, trial.follows), intervals=True),
-            self._row(trial, SHUFFLED, self._unfused(control)),
+            self._row(
+                trial, "model", self.readout.predicted(outputs, trial.follows), intervals=True
+            ),
+            self._row(trial, SHUFFLED, self.readout.heads(control)),
         ]
-        if self.fusion is not None:
-            rows.append(self._row(trial, "model: heads not fused", self._unfused(outputs)))
+        if self.readout.fusion is not None:
+            rows.append(self._row(trial, "model: heads not fused", self.readout.heads(outputs)))
         return rows + self._baseline_rows(trial)
 
     def _row(
@@ -272,7 +235,7 @@ class MuscleEstimator(Task):
 
     def _half_widths(self, kind: Kind) -> dict[str, float] | None:
         """Half widths of the predictive intervals; None before a validation."""
-        widths = self.intervals_of(kind).half_widths()
+        widths = self.readout.half_widths(kind)
         return widths if np.isfinite(list(widths.values())).all() else None
 
     def _baseline_rows(self, trial: Trial) -> list[Row]:
@@ -298,45 +261,12 @@ class MuscleEstimator(Task):
         """
         everywhere = {a.trial.name: a for part in all_gather(self._answered) for a in part}
         answered = [everywhere[name] for name in sorted(everywhere)]
-        self._fit_fusion(answered)
-        self._fit_intervals(answered)
+        self.readout.fit(answered)
         self.rows = [
-            self._row(a.trial, "model", self.predicted(a.outputs, a.trial.follows))
+            self._row(a.trial, "model", self.readout.predicted(a.outputs, a.trial.follows))
             for a in answered
         ]
         super().on_validation_epoch_end()
-
-    def _errors(self, answered: Answered) -> Floats:
-        """What the net said less what was so, (T, outputs)."""
-        trial = answered.trial
-        truth = [trial.truth(name, kind) for kind in self.kinds for name in self.quantities]
-        return answered.outputs - np.stack(truth, axis=1)
-
-    def _fit_fusion(self, answered: Sequence[Answered]) -> None:
-        """Fit on frames with an answer of both heads; trials without any have nothing to say."""
-        if self.fusion is None:
-            return
-        changes, values, follows = [], [], []
-        for found in answered:
-            errors = self._errors(found)
-            known: Flags = np.all(np.isfinite(errors), axis=1)
-            if known.any():
-                change, value = np.split(errors[known], 2, axis=1)
-                changes.append(change)
-                values.append(value)
-                follows.append(_connected(found.trial.follows, known)[known])
-        if changes:
-            self.fusion.fit(changes, values, follows)
-
-    def _fit_intervals(self, answered: Sequence[Answered]) -> None:
-        """Widths of what is reported: the filter is linear, so it maps errors to errors."""
-        errors = [self.predicted(self._errors(a), a.trial.follows) for a in answered]
-        for kind in self.kinds:
-            by_quantity = {
-                name: [trial[kind][:, place] for trial in errors]
-                for place, name in enumerate(self.quantities)
-            }
-            self.intervals_of(kind).fit(by_quantity, self.level)
 
     # -- figures ------------------------------------------------------------------------------
 
@@ -401,10 +331,3 @@ class MuscleEstimator(Task):
         from vitruvian.muscle.live import predict_live
 
         return predict_live(self, options, provenance)
-
-
-def _connected(follows: Flags, known: Flags) -> Flags:
-    """Which frames follow one that was answered, too, (T,)."""
-    before = np.concatenate([[False], known[:-1]])
-    connected: Flags = follows & before
-    return connected

@@ -61,7 +61,7 @@ class OnlineEstimator:
         self._crop = task.roi.cropper(mm_per_pixel, masks)
         self._images: deque[Image] = deque(maxlen=task.inputs.context)
         self._fused: Fused | None = None
-        widths = [list(task.intervals_of(kind).half_widths().values()) for kind in task.kinds]
+        widths = [list(task.readout.half_widths(kind).values()) for kind in task.kinds]
         self._widths = np.array(widths)
 
     def push(self, image: Image) -> Reading:
@@ -77,7 +77,7 @@ class OnlineEstimator:
         found = dict(zip(self._task.kinds, parts, strict=True))
         change = found.pop("change", None)
         value = next(iter(found.values()), None)
-        fusion = self._task.fusion
+        fusion = self._task.readout.fusion
         if fusion is None or change is None or value is None or not np.isfinite(value).all():
             return Reading(change, value, self._widths[0], self._widths[-1])
         self._fused = fusion.step(self._fused, change, value)

@@ -195,7 +195,7 @@ def describe(
         "times": timing.source,
         "target": task.target,
         "quantities": list(task.quantities),
-        "interval_level": task.level,
+        "interval_level": task.readout.level,
         "interval_note": "split conformal on the validation participants: few people",
         "columns": list(readings.columns),
         "predicted": datetime.now(UTC).isoformat(timespec="seconds"),
