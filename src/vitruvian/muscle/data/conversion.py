@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -54,13 +54,19 @@ def stored(
 def described(settings: Any) -> Any:
     """Plain data that tell one setting from another: part of a record's key.
 
-    An object that is no dataclass tells by its `identity()`, such as the hash of its weights.
+    An object tells by its class and attributes, or by its `identity()`, such as the hash of its
+    weights.
     """
-    if not is_dataclass(settings):
-        return settings.identity() if hasattr(settings, "identity") else settings
-    values = {f.name: described(getattr(settings, f.name)) for f in fields(settings)}
-    own = settings.identity() if hasattr(settings, "identity") else {}
-    return {"class": type(settings).__name__, **values, **own}
+    if settings is None or isinstance(settings, str | int | float):
+        return settings
+    if isinstance(settings, list | tuple):
+        return [described(item) for item in settings]
+    if hasattr(settings, "identity"):
+        return settings.identity()
+    return {
+        "class": type(settings).__name__,
+        **{name: described(value) for name, value in vars(settings).items()},
+    }
 
 
 def align(
