@@ -68,7 +68,7 @@ def _ours(cases: Sequence[MuscleCase], batches: int, workers: int) -> TrainBatch
 
 
 def _loader(dataset: Dataset[Any], batches: int, workers: int) -> DataLoader[Any]:
-    draws = RandomSampler(dataset, replacement=True, num_samples=batches * BATCH)  # type: ignore[arg-type]
+    draws = RandomSampler(dataset, replacement=True, num_samples=batches * BATCH)
     return DataLoader(
         dataset, BATCH, sampler=draws, num_workers=workers, persistent_workers=workers > 0
     )

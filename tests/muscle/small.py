@@ -94,7 +94,7 @@ def task(net: Any = None, kind: str = "pair", seed: int = 0, **keys: Any) -> Mus
     """A task whose weights follow from the seed."""
     torch.manual_seed(seed)
     net = net or partial(MuscleCNN, filters=(2, 2, 2, 2, 2), dense=4, dropout=0.0)
-    inputs = FrameInput(kind, keys.pop("frames", 8))  # type: ignore[arg-type]
+    inputs = FrameInput(kind, keys.pop("frames", 8))
     region = keys.pop("roi", REGION)
     made = MuscleEstimator(net, inputs, region, Synchronisation(), nn.MSELoss(), SGD, **keys)
     return made.eval()

@@ -42,7 +42,7 @@ def fitted(made: MuscleEstimator, trials: list[MuscleCase]) -> MuscleEstimator:
         target_statistics=lambda: (known.mean(axis=0), known.std(axis=0)),
         trials=lambda: [c.trial() for c in trials],
     )
-    made.fit_statistics(source)  # type: ignore[arg-type]
+    made.fit_statistics(source)
     return made
 
 
@@ -194,7 +194,7 @@ def test_answers_do_not_depend_on_the_chunk(
 def validated(made: MuscleEstimator, trials: list[MuscleCase]) -> None:
     """What a validation does, without a trainer."""
     made.on_validation_epoch_start()
-    made.log = lambda *_, **__: None  # type: ignore[method-assign]
+    made.log = lambda *_, **__: None
     for trial in trials:
         made.rows += made.evaluate_case(trial, "val")
     made.on_validation_epoch_end()

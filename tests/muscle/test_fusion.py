@@ -102,7 +102,7 @@ def test_fitted_values_do_not_depend_on_units() -> None:
     """The second quantity is the first one in another unit."""
     same = [tuple(x[:, :1] * SPREAD if x.ndim == 2 else x for x in trial(n)) for n in range(3)]
     fusion = KalmanFusion(["a", "b"])
-    fusion.fit(*errors(same))  # type: ignore[arg-type]
+    fusion.fit(*errors(same))
     for buffer in (fusion.q, fusion.r, fusion.scatter, fusion.bias):
         np.testing.assert_allclose(buffer[1] / buffer[0], SPREAD[1] ** 2, rtol=1e-5)
 

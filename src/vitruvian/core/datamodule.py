@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,25 @@ class Cases:
     def __iter__(self) -> Iterator[Any]:
         """Yield the cases."""
         return iter(self._cases)
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How training items come together.
+
+    Attributes:
+        batch_size: items in a batch of one process.
+        samples_per_epoch: items of an epoch; None: each once.
+        workers: loader processes; 0: a thread.
+        pin_memory: copy batches to page-locked memory.
+        seed: of the order, and of what is drawn for each item.
+    """
+
+    batch_size: int
+    samples_per_epoch: int | None
+    workers: int
+    pin_memory: bool
+    seed: int
 
 
 class DataModule(pl.LightningDataModule):
@@ -100,23 +120,21 @@ class DataModule(pl.LightningDataModule):
     def cases(self, subjects: Sequence[str]) -> list[Any]:
         """The cases of these subjects, as `Task.evaluate_case` takes them."""
 
-    def ordered(
-        self,
-        dataset: BatchDataset,
-        items: int,
-        batch_size: int,
-        seed: int,
-        samples_per_epoch: int | None,
-        workers: int,
-        pin_memory: bool,
-    ) -> TrainBatches:
+    def ordered(self, dataset: BatchDataset, batching: Batching) -> TrainBatches:
         """This rank's batches of a data set, in an order that can be resumed anywhere."""
-        rank, world = self.rank_and_world()
         order = EpochOrder(
-            items, batch_size, seed, rank, world, samples_per_epoch=samples_per_epoch
+            len(dataset),
+            batching.batch_size,
+            batching.seed,
+            *self.rank_and_world(),
+            samples_per_epoch=batching.samples_per_epoch,
         )
         return TrainBatches(
-            dataset, order, self.position, num_workers=workers, pin_memory=pin_memory
+            dataset,
+            order,
+            self.position,
+            num_workers=batching.workers,
+            pin_memory=batching.pin_memory,
         )
 
     # -- what Lightning asks ------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import tempfile
@@ -15,6 +16,7 @@ from vitruvian.core.errors import RunError
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 _DENIED = {errno.EACCES: "permission denied", errno.EROFS: "the file system is read-only"}
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # some cluster file systems
 _TAKEN = dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "the name is already taken")
 
 
@@ -41,6 +43,29 @@ def atomic(path: Path) -> Iterator[Path]:
         raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def turn(lock: Path, guarded: Path) -> Iterator[None]:
+    """Wait until no other process holds the file `lock`, and hold it; it dies with its process.
+
+    Where the file system has no locks nobody waits: what is guarded must bear two writers there.
+
+    Raises:
+        RunError: the lock cannot be made or taken; the message names `guarded`.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("a")
+    except OSError as error:
+        raise unwritable(guarded, error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise unwritable(guarded, error) from error
+        yield
 
 
 def _settle(temporary: Path, path: Path) -> None:

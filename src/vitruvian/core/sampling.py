@@ -193,6 +193,9 @@ def _weighted(
 class BatchDataset(Protocol):
     """A data set that makes a whole batch at once, from the rows of an `EpochOrder`."""
 
+    def __len__(self) -> int:
+        """Number of items."""
+
     def __getitems__(self, keys: Keys) -> Any:
         """Return the batch of `keys`, (batch_size, 3), collated."""
 

@@ -20,7 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitruvian.core.errors import DataError, RunError
-from vitruvian.core.files import unwritable, write_json
+from vitruvian.core.files import turn, unwritable, write_json
 
 Array = npt.NDArray[Any]
 Converted = tuple[Mapping[str, Array], Mapping[str, Any]]
@@ -38,7 +38,6 @@ _log = logging.getLogger(__name__)
 
 _FORMAT = 1  # of the folder itself; raising it makes every store convert again
 _SETTLED_NS = 2_000_000_000  # the coarsest clock of a common file system ticks every 2 s
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # some cluster file systems
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
 
 
@@ -174,7 +173,9 @@ class Store:
         record = _intact(folder)
         if record is not None:
             return record
-        with self._turn(folder):
+        locks = folder.parent / ".locks"
+        _sweep(folder.parent, locks)
+        with turn(locks / folder.name, folder):  # without locks, the first wins (see _publish)
             return _intact(folder) or _convert(folder, stamps, identity, convert)
 
     def _digest(self, stamps: Sequence[_Stamp]) -> str:
@@ -191,21 +192,6 @@ class Store:
             with suppress(RunError):  # a read-only store still serves its records
                 write_json(cache, {"stamps": stamps, "sha256": digest})
         return digest
-
-    @contextmanager
-    def _turn(self, folder: Path) -> Iterator[None]:
-        """Wait until no other process converts this record; clear up after killed ones."""
-        locks = self.root.absolute() / ".locks"
-        with ExitStack() as stack:
-            try:
-                locks.mkdir(parents=True, exist_ok=True)
-                _sweep(folder.parent, locks)
-                lock = stack.enter_context(_opened(locks / folder.name, os.O_RDWR | os.O_CREAT))
-            except OSError as error:
-                raise unwritable(folder, error) from error
-            with _tolerate(_NO_LOCKS):  # without locks, the first to finish wins (see _publish)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 # NumPy parses headers with `ast`, which Python 3.11 may fail at in two threads at once (a
@@ -300,8 +286,11 @@ def _write(folder: Path, arrays: Mapping[str, Array], description: str) -> None:
 def _publish(temporary: Path, folder: Path) -> None:
     if folder.exists() and _intact(folder) is None:
         shutil.rmtree(folder)
-    with _tolerate(_TAKEN):  # another process was first, where locks do not work: keep its record
+    try:
         temporary.rename(folder)
+    except OSError as error:
+        if error.errno not in _TAKEN:  # another was first, where locks do not work: keep its record
+            raise
     _flush_folder(folder.parent)
 
 
@@ -357,15 +346,6 @@ def _flushed(path: Path) -> Iterator[BinaryIO]:
 def _flush_folder(folder: Path) -> None:
     with _opened(folder) as descriptor:
         os.fsync(descriptor)
-
-
-@contextmanager
-def _tolerate(codes: set[int]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in codes:
-            raise
 
 
 _Bounds = list[tuple[int, int]]  # start and stop on every axis

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from vitruvian.core.datamodule import DataModule
+from vitruvian.core.datamodule import Batching, DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.examination import Examined
 from vitruvian.core.sampling import TrainBatches
@@ -134,8 +134,7 @@ class LiverCT(DataModule):
         self._on_bad_case = on_bad_case
         self.classes, self.context, self.patch = classes, context, tuple(patch)
         self._min_liver_fraction, self._foreground = min_liver_fraction, foreground
-        self._batch_size, self._samples = batch_size, samples_per_epoch
-        self._workers, self._pin_memory, self._seed = workers, pin_memory, seed
+        self._batching = Batching(batch_size, samples_per_epoch, workers, pin_memory, seed)
         self._cases: dict[str, LiverCase] = {}
         self._simulated = False
 
@@ -203,26 +202,18 @@ class LiverCT(DataModule):
     def train_batches(self) -> TrainBatches:
         """Random crops of the training patients."""
         dataset = self._crops([self._cases[s].record for s in self.splits.train])
-        return self.ordered(
-            dataset,
-            len(dataset),
-            self._batch_size,
-            self._seed,
-            self._samples,
-            self._workers,
-            self._pin_memory,
-        )
+        return self.ordered(dataset, self._batching)
 
     def _crops(self, records: Sequence[Record]) -> SliceCrops | VolumeCrops:
         if len(self.patch) == 3:
-            return VolumeCrops(records, self.patch, self._foreground, self._seed)
+            return VolumeCrops(records, self.patch, self._foreground, self._batching.seed)
         return SliceCrops(
             records,
             cast("tuple[int, int]", self.patch),
             self.context,
             self._min_liver_fraction,
             self._foreground,
-            self._seed,
+            self._batching.seed,
         )
 
     def cases(self, subjects: Sequence[str]) -> list[Any]:

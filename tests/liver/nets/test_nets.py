@@ -104,14 +104,14 @@ def test_channels_last_gives_the_same(
 @pytest.mark.parametrize(("net", "kwargs", "size"), NETS)
 def test_bf16_autocast_trains(net: type[nn.Module], kwargs: dict[str, Any], size: Shape) -> None:
     model = net(**kwargs)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = first(model(noise(size)))
-    logits.float().mean().backward()
+    # oneDNN's bf16 conv3d leaves garbage in one of ten gradients (torch 2.13): measured, 7 of 60
+    # with it, none without.
+    with torch.backends.mkldnn.flags(enabled=len(size) == 4):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = first(model(noise(size)))
+        logits.float().mean().backward()
     assert logits.dtype == torch.bfloat16
-    gradients = [p.grad for p in model.parameters()]
-    assert all(gradient is not None for gradient in gradients)
-    if len(size) == 4:  # torch 2.13 on a CPU: one in ten bf16 conv3d gradients holds garbage
-        assert all(gradient.isfinite().all() for gradient in gradients)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
 @pytest.mark.parametrize(("net", "kwargs", "size"), NETS)

@@ -116,7 +116,7 @@ def test_another_screen_is_refused(tmp_path: Path) -> None:
 
 def test_there_are_two_sequences() -> None:
     with pytest.raises(ConfigError, match=r"^dataset: 2 or 3, not 4"):
-        read_timtrack(Path(), 4)  # type: ignore[arg-type]
+        read_timtrack(Path(), 4)
 
 
 @pytest.mark.real_data
@@ -134,7 +134,7 @@ def test_the_real_medial_gastrocnemius(real_data: Path) -> None:
 @pytest.mark.real_data
 def test_the_real_screens_are_cut_to_the_image(real_data: Path) -> None:
     for dataset, shape in ((2, (458, 576)), (3, (706, 908))):
-        frames = read_timtrack(real_data / "us_timtrack", dataset)[0].frames  # type: ignore[arg-type]
+        frames = read_timtrack(real_data / "us_timtrack", dataset)[0].frames
         assert frames is not None
         image = next(iter(frames))
         assert image.shape == shape

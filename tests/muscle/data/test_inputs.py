@@ -14,7 +14,7 @@ from vitruvian.muscle.data.inputs import FrameInput, frames_needed, output_names
     [("pair", 2, 2), ("single", 1, 1), ("difference", 2, 1), ("stack", 5, 5)],
 )
 def test_frames_and_channels(kind: str, context: int, channels: int) -> None:
-    inputs = FrameInput(kind, 5)  # type: ignore[arg-type]
+    inputs = FrameInput(kind, 5)
     images = torch.arange(context, dtype=torch.float32)[None, :, None, None].expand(3, -1, 4, 6)
     assert (inputs.context, inputs.channels) == (context, channels)
     made = inputs(images)
@@ -38,7 +38,7 @@ def test_a_stack_of_one_is_refused() -> None:
     ],
 )
 def test_outputs(target: str, expected: tuple[str, ...]) -> None:
-    assert output_names(target, ("angle_deg", "emg_v")) == expected  # type: ignore[arg-type]
+    assert output_names(target, ("angle_deg", "emg_v")) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_outputs(target: str, expected: tuple[str, ...]) -> None:
     ],
 )
 def test_frames_needed(kind: str, target: str, needed: int) -> None:
-    assert frames_needed(FrameInput(kind, 4), target) == needed  # type: ignore[arg-type]
+    assert frames_needed(FrameInput(kind, 4), target) == needed

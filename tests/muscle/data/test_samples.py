@@ -88,7 +88,7 @@ def test_a_batch_holds_the_frames_behind_its_targets(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["change", "centred", "absolute", "both"])
 def test_targets_are_known_at_every_item(tmp_path: Path, target: Any) -> None:
     for kind in ("single", "pair", "difference", "stack"):
-        samples = FrameSamples([case(tmp_path)], FrameInput(kind), target)  # type: ignore[arg-type]
+        samples = FrameSamples([case(tmp_path)], FrameInput(kind), target)
         assert np.isfinite(samples.targets).all()
 
 

@@ -18,7 +18,7 @@ from vitruvian.muscle.roi.masks import bounds_to_mask
 from vitruvian.muscle.roi.region import RegionOfInterest
 from vitruvian.muscle.sync.alignment import Synchronisation
 
-VERSION = 2
+VERSION = 3
 
 
 def stored(

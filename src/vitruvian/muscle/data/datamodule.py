@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vitruvian.core.datamodule import DataModule
+from vitruvian.core.datamodule import Batching, DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.examination import Examined
 from vitruvian.core.sampling import TrainBatches
@@ -89,8 +89,7 @@ class MuscleRecordings(DataModule):
         self._layout: Layout = layout
         self._tasks = list(tasks) if tasks is not None else None
         self._unit, self._on_bad = unit, on_bad_recording
-        self._batch_size, self._samples = batch_size, samples_per_epoch
-        self._workers, self._pin_memory, self._seed = workers, pin_memory, seed
+        self._batching = Batching(batch_size, samples_per_epoch, workers, pin_memory, seed)
         self._cases: dict[str, list[MuscleCase]] = {}
 
     # -- preparing ----------------------------------------------------------------------------
@@ -219,16 +218,8 @@ class MuscleRecordings(DataModule):
     def train_batches(self) -> TrainBatches:
         """Random frames of the training people."""
         cases = self.cases(self.part("train"))
-        dataset = FrameSamples(cases, self.inputs, self.target, self._seed)
-        return self.ordered(
-            dataset,
-            len(dataset),
-            self._batch_size,
-            self._seed,
-            self._samples,
-            self._workers,
-            self._pin_memory,
-        )
+        dataset = FrameSamples(cases, self.inputs, self.target, self._batching.seed)
+        return self.ordered(dataset, self._batching)
 
     def cases(self, subjects: Sequence[str]) -> list[Any]:
         """The trials of these people, in the order of their names."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vitruvian.core.datamodule import DataModule
+from vitruvian.core.datamodule import Batching, DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.examination import Examined
 from vitruvian.core.sampling import TrainBatches
@@ -68,8 +68,7 @@ class MuscleMasks(DataModule):
         self.root = Path(root) if root is not None else None
         self.size = (size[0], size[1])
         self._simulator, self._cache, self._every = simulator, Path(cache_dir), every
-        self._batch_size, self._samples = batch_size, samples_per_epoch
-        self._workers, self._pin_memory, self._seed = workers, pin_memory, seed
+        self._batching = Batching(batch_size, samples_per_epoch, workers, pin_memory, seed)
         self._cases: dict[str, list[MaskCase]] = {}
 
     # -- preparing ----------------------------------------------------------------------------
@@ -143,16 +142,8 @@ class MuscleMasks(DataModule):
     def train_batches(self) -> TrainBatches:
         """Frames of the training people in random order."""
         records = [case.record for case in self.cases(self.part("train"))]
-        dataset = MaskSamples(records, self._seed)
-        return self.ordered(
-            dataset,
-            len(dataset),
-            self._batch_size,
-            self._seed,
-            self._samples,
-            self._workers,
-            self._pin_memory,
-        )
+        dataset = MaskSamples(records, self._batching.seed)
+        return self.ordered(dataset, self._batching)
 
     def cases(self, subjects: Sequence[str]) -> list[Any]:
         """The recordings of these people."""

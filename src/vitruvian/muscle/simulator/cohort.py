@@ -7,16 +7,13 @@ and `truth.json`, which nothing but a test should read.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +22,7 @@ from typing import Any, Literal
 import cv2
 
 from vitruvian.core.errors import ConfigError
-from vitruvian.core.files import unwritable, write_json
+from vitruvian.core.files import turn, write_json
 from vitruvian.core.sampling import generator
 from vitruvian.muscle.recordings.channel_form import ChannelForm
 from vitruvian.muscle.recordings.writing import write_recording
@@ -39,7 +36,6 @@ TRUTH = "truth.json"
 
 _WOMEN = 3  # stream of chance, after those of people, tissue and trials
 _FEW_FRAMES = 600  # for which another process does not pay
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some cluster file systems
 _FRAMES: tuple[Any, ...] = ("avi", "avi", "png", "avi", "npz", "avi", "avi")
 _SIGNALS: tuple[Any, ...] = ("csv", "parquet", "mat")
 _VOLTS = {
@@ -108,7 +104,7 @@ class SimulatedCohort:
         text = json.dumps([VERSION, self._values()], sort_keys=True)
         root = folder / f"muscle-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         if not (root / MARKER).is_file():
-            with _turn(root):
+            with turn(folder / f".{root.name}.lock", root):
                 self._write_once(root)
         return root
 
@@ -148,24 +144,6 @@ class SimulatedCohort:
 
     def _values(self) -> dict[str, Any]:
         return {**asdict(self), "tasks": [task for task in TASKS if task in self.tasks]}
-
-
-@contextmanager
-def _turn(root: Path) -> Iterator[None]:
-    """Wait until no other process writes the cohort; the lock dies with its process."""
-    path = root.parent / f".{root.name}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("a")
-    except OSError as error:
-        raise unwritable(root, error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise unwritable(root, error) from error
-        yield
 
 
 def _cores() -> int:

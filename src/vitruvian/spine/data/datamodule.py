@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vitruvian.core.datamodule import DataModule
+from vitruvian.core.datamodule import Batching, DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.examination import Examined
 from vitruvian.core.sampling import TrainBatches
@@ -91,8 +91,8 @@ class SpineClips(DataModule):
         self._simulator = simulator
         self._exercises = list(exercises) if exercises is not None else None
         self._unit, self._on_bad_clip = unit, on_bad_clip
-        self._batch_size, self._samples, self._jitter = batch_size, samples_per_epoch, jitter
-        self._workers, self._pin_memory, self._seed = workers, pin_memory, seed
+        self._jitter = jitter
+        self._batching = Batching(batch_size, samples_per_epoch, workers, pin_memory, seed)
         self._cases: dict[str, list[SpineCase]] = {}
 
     # -- preparing ----------------------------------------------------------------------------
@@ -207,18 +207,10 @@ class SpineClips(DataModule):
             [case.track for case in cases],
             [case.truth for case in cases],
             self.windows,
-            self._seed,
+            self._batching.seed,
             self._jitter,
         )
-        return self.ordered(
-            dataset,
-            len(dataset),
-            self._batch_size,
-            self._seed,
-            self._samples,
-            self._workers,
-            self._pin_memory,
-        )
+        return self.ordered(dataset, self._batching)
 
     def cases(self, subjects: Sequence[str]) -> list[Any]:
         """The clips of these people, in the order of their names."""

@@ -111,10 +111,9 @@ class Claims:
         )
 
     def _keep_beating(self, over: threading.Event, beat_s: float) -> None:
-        while not over.is_set():
+        while not over.wait(beat_s):
             with suppress(UserError):  # a server that is away for a moment: the next beat tells
                 self.beat()
-            over.wait(beat_s)
 
 
 def _is_gone(row: sa.Row[tuple[object, ...]]) -> bool:

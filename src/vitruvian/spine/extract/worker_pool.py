@@ -130,10 +130,13 @@ class WorkerPool(Generic[Job]):
         try:
             while worker.connection.poll():
                 kind, content = worker.connection.recv()
+                if kind == "begun":
+                    worker.begun = True
+                    continue
                 if kind == "told":
                     yield Told(job, content)
                     continue
-                worker.job = None
+                worker.job, worker.proven = None, True
                 yield Done(job, content) if kind == "done" else Failed(job, *content)
                 return
             if worker.process.is_alive():
@@ -141,7 +144,10 @@ class WorkerPool(Generic[Job]):
         except (EOFError, OSError):
             pass  # it died in the middle of a message
         self._remove(worker)
-        yield Failed(job, _death(worker.process.exitcode))
+        if worker.proven and not worker.begun:  # it died idle, while the job was on its way
+            self.give(job)
+        else:
+            yield Failed(job, _death(worker.process.exitcode))
 
     def _remove(self, worker: _Worker[Job]) -> None:
         self._workers.remove(worker)
@@ -207,6 +213,8 @@ class _Worker(Generic[Job]):
     process: SpawnProcess
     connection: Connection
     job: Job | None = None
+    begun: bool = False  # the job, as the process says
+    proven: bool = False  # it has done a job: it does not die of its own start
 
     @classmethod
     def start(cls, work: Callable[[Job, Tell], Any]) -> _Worker[Job]:
@@ -228,7 +236,7 @@ class _Worker(Generic[Job]):
             self.connection.send(job)
         except OSError:
             return False
-        self.job = job
+        self.job, self.begun = job, False
         return True
 
     def end(self) -> None:
@@ -274,7 +282,9 @@ def _serve(connection: Connection, work: Callable[[Any, Tell], Any]) -> None:
 
     with suppress(EOFError, OSError):  # the program is gone
         while True:
-            connection.send(_answer(work, connection.recv(), tell))
+            job = connection.recv()
+            connection.send(("begun", None))
+            connection.send(_answer(work, job, tell))
 
 
 def _answer(work: Callable[[Any, Tell], Any], job: Any, tell: Tell) -> tuple[str, Any]:
