@@ -23,7 +23,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("benchmarks")
 
 
-MARKS = {"startup": [pytest.mark.slow], "pose": [pytest.mark.slow, pytest.mark.real_data]}
+MARKS = {
+    "startup": [pytest.mark.slow],
+    "sweep_scale": [pytest.mark.slow],
+    "sweep_speed": [pytest.mark.slow],
+    "pose": [pytest.mark.slow, pytest.mark.real_data],
+}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=MARKS.get(n, [])) for n in BENCHMARKS])

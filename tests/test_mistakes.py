@@ -159,15 +159,6 @@ def test_unknown_flag(shell: Shell) -> None:
     assert "Traceback" not in outcome.err
 
 
-def test_sweep_on_several_devices(shell: Shell) -> None:
-    outcome = shell("train", "--multirun", "seed=1,2", "trainer.devices=2", *SMALL)
-    assert outcome.code == 2
-    assert outcome.err.endswith(
-        "error: trainer.devices: a sweep (--multirun) trains each job on one device for now; "
-        "set trainer.devices=1, or start the jobs one by one\n"
-    )
-
-
 # -- starting to train ----------------------------------------------------------------------------
 
 STARTING = {

@@ -46,7 +46,7 @@ ANSWERS = {
     "config of folds": (
         "folds",
         ["--cfg", "job", "experiment=muscle_cnn"],
-        "fold: ${datamodule.fold}",
+        "fold: ${oc.select:datamodule.fold,0}",
     ),
     "config of the spine": ("train", ["--cfg", "job", "experiment=spine_lstm"], "windows:"),
     "config of the muscle": (

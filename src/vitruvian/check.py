@@ -9,7 +9,10 @@ from vitruvian.core.cli import exit_with
 from vitruvian.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    pass
+
+
+NO_SWEEP = "--multirun: vitruvian-check reads one data root at a time"
 
 
 def main() -> None:
@@ -21,7 +24,7 @@ def check() -> int:
     """Examine the data that the command line names; 1 if some of them cannot be used."""
     from vitruvian.core.compose import compose_from_shell
 
-    composed = compose_from_shell("check", _no_sweep)
+    composed = compose_from_shell("check", NO_SWEEP)
     if composed is None:
         return 0
     from vitruvian.core.config import freeze_tool
@@ -50,10 +53,6 @@ def _folder(figures: object) -> Path | None:
     if not isinstance(figures, str) or not figures:
         raise ConfigError(f"figures: got {figures!r}, expected the path of a folder")
     return Path(figures).expanduser()
-
-
-def _no_sweep(composed: DictConfig, overrides: list[str], directory: Path) -> None:
-    raise ConfigError("--multirun: vitruvian-check reads one data root at a time")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitruvian.core.cli import exit_with
-from vitruvian.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    pass
+
+
+NO_SWEEP = "--multirun: vitruvian-extract runs once; workers=N makes it parallel"
 
 
 def main() -> None:
@@ -21,17 +22,13 @@ def extract() -> int:
     """Build what `conf/extract.yaml` and the command line describe, and run it."""
     from vitruvian.core.compose import compose_from_shell
 
-    composed = compose_from_shell("extract", _no_sweep)
+    composed = compose_from_shell("extract", NO_SWEEP)
     if composed is None:
         return 0
     from vitruvian.core.build import build
     from vitruvian.core.config import freeze_tool
 
     return int(build(freeze_tool(composed[0])).run())
-
-
-def _no_sweep(composed: DictConfig, overrides: list[str], directory: Path) -> None:
-    raise ConfigError("--multirun: vitruvian-extract runs once; workers=N makes it parallel")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from vitruvian.core.folds import FoldPlan
+    from vitruvian.core.pool import Work
+    from vitruvian.core.rundir import RunDirectory
 
 KEYS = {"folds": None, "jobs": "1"}
 NO_SWEEP = "--multirun: vitruvian-folds is a sweep of its own; start one at a time"
@@ -28,8 +30,8 @@ over the subjects and confidence interval of each predictor, and the best partic
   folds       all | numbers such as 0,2,5                         (all; with run=DIR alone those
                                                                    asked for before)
   jobs        folds trained at the same time; with several, each
-              prints into its own fold-N.log; on a processor set
-              threads=N too, or each takes all cores              (1)
+              prints into its own fold-N.log and has cores and
+              GPUs of its own                                     (1)
   run         directory of the folds; given alone, continue there (OUTPUT_DIR/NAME/TIME-folds)
 
 Groups and keys are those of vitruvian-train; the split needs folds: split=leave_one_out or kfold.
@@ -96,7 +98,7 @@ def _plan(rest: list[str]) -> FoldPlan | None:
     from vitruvian.core.compose import compose_from_shell
 
     sys.argv = [sys.argv[0], *rest]
-    composed = compose_from_shell("train", _no_sweep)
+    composed = compose_from_shell("train", NO_SWEEP)
     if composed is None:
         return None
     return _composed_plan(*composed)
@@ -111,7 +113,8 @@ def _composed_plan(composed: DictConfig, overrides: list[str]) -> FoldPlan:
 
     config = freeze(composed)
     refuse_without_folds(config)
-    keys = fold_keys(OmegaConf.to_container(composed.split, resolve=False), overrides)
+    split = OmegaConf.to_container(composed.split, resolve=False)
+    keys = fold_keys(split, overrides, config["datamodule"])
     path = _path(composed)
     if RunDirectory(path).exists:
         raise RunError(
@@ -134,10 +137,6 @@ def _path(composed: DictConfig) -> Path:
     return fresh.with_name(f"{fresh.name}-folds").resolve()
 
 
-def _no_sweep(composed: DictConfig, overrides: list[str], directory: Path) -> None:
-    raise ConfigError(NO_SWEEP)
-
-
 def _train_and_collect(plan: FoldPlan, chosen: tuple[int, ...], jobs: int) -> int:
     from vitruvian.core.config import checked
     from vitruvian.core.rundir import RunDirectory
@@ -153,7 +152,7 @@ def _train_and_collect(plan: FoldPlan, chosen: tuple[int, ...], jobs: int) -> in
         print(f"{stop}; the state is saved, continue with: vitruvian-folds run={plan.path}")
         return stop.exit_code
     for fold, reason in failed.items():
-        show(RunError(f"fold {fold} failed: {reason}"))
+        show(RunError(f"{fold} failed: {reason}"))
     if failed:
         print(f"train the folds that failed once more with: vitruvian-folds run={plan.path}")
     return int(bool(failed))
@@ -181,14 +180,27 @@ def _settled(plan: FoldPlan, chosen: tuple[int, ...]) -> FoldPlan:
     return plan
 
 
-def _train(plan: FoldPlan, jobs: int) -> Mapping[int, str]:
-    from vitruvian.core.fold_processes import FoldProcesses
+def _train(plan: FoldPlan, jobs: int) -> Mapping[str, str]:
+    from vitruvian.core.machine import deal
+    from vitruvian.core.pool import Processes
+    from vitruvian.core.warm import starter
 
     complete = set(plan.complete)
-    waiting = {fold: plan.claim(fold) for fold in plan.wanted if fold not in complete}
+    waiting = [fold for fold in plan.wanted if fold not in complete]
     done = len(plan.wanted) - len(waiting)
     print(f"{len(plan.wanted)} of {plan.count} folds in {plan.path}, {done} complete", flush=True)
-    return FoldProcesses(jobs, lambda line: print(line, flush=True)).train(waiting)
+    shares = deal([plan.config], jobs)
+    with starter([plan.config] * len(waiting), shares) as start:
+        pool = Processes(shares, lambda line: print(line, flush=True), start)
+        return pool.run([_work(fold, plan.claim(fold), jobs) for fold in waiting])
+
+
+def _work(fold: int, run: RunDirectory, jobs: int) -> Work:
+    """A fold that is trained alone prints where we print, several each into a file beside it."""
+    from vitruvian.core.pool import Work
+
+    log = run.path.with_name(f"{run.path.name}.log") if jobs > 1 else None
+    return Work(f"fold {fold}", "vitruvian.run", run.path, log, str(run.path))
 
 
 def _collect(plan: FoldPlan) -> None:

@@ -20,6 +20,8 @@ from tests.benchmarks import (
     startup,
     step,
     surfaces,
+    sweep_scale,
+    sweep_speed,
 )
 from tests.benchmarks.harness import FULL, QUICK, Row, Scale, machine, table
 
@@ -35,6 +37,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "muscle_online": muscle_online.run,
     "muscle_store": muscle_store.run,
     "muscle_loader": muscle_loader.run,
+    "sweep_scale": sweep_scale.run,
+    "sweep_speed": sweep_speed.run,
 }
 
 

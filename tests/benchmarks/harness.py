@@ -37,6 +37,8 @@ class Scale:
         width: of the net.
         step_batch: crops in a training step.
         reads: crops that are read from the store at a time.
+        runs: of a sweep that has ended.
+        trained: small runs of a sweep that is made.
         questions: what the command line is asked.
         compile: also compile the net, which takes minutes.
     """
@@ -51,13 +53,15 @@ class Scale:
     width: int = 32
     step_batch: int = 4
     reads: int = 200
+    runs: int = 10_000
+    trained: int = 20
     questions: tuple[str, ...] = ("--cfg job", "--help", "optimizer.lrr=1")
     compile: bool = True
 
 
 FULL = Scale()
-QUICK = Scale(repetitions=3, batches=8, compile=False)
-TINY = Scale(1, 2, 64, 10, 32, 8, 1, 2, 2, 2, questions=("--cfg job",), compile=False)
+QUICK = Scale(repetitions=3, batches=8, runs=1_000, trained=6, compile=False)
+TINY = Scale(1, 2, 64, 10, 32, 8, 1, 2, 2, 2, 20, 2, questions=("--cfg job",), compile=False)
 
 
 @dataclass(frozen=True)

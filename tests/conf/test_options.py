@@ -40,6 +40,9 @@ def options_of(group: str) -> list[str]:
 
 GROUPS = {p.name: options_of(p.name) for p in sorted(CONF.iterdir()) if any(p.glob("*.yaml"))}
 EXPERIMENTS = GROUPS.pop("experiment")
+OF_MANY_RUNS = ("sweep", "cluster", "hydra")  # see tests/sweeps/test_sampled.py
+for _name in OF_MANY_RUNS:
+    GROUPS.pop(_name, None)
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
 
 # The room that an option is of: read from what it names, or from the file that it builds on.
@@ -90,7 +93,7 @@ PAIRS = [
 ]
 
 # Not trained in this process: two processes are, in tests/integration; for a GPU see below.
-ELSEWHERE = {("trainer", "ddp"), ("trainer", "gpu")}
+ELSEWHERE = {("trainer", "ddp"), ("trainer", "fsdp"), ("trainer", "gpu")}
 
 # Options that name something of the user's; here it is a file that the fixture writes.
 RELATIVE = ["augment=none", "model.features.origin=none", "model.features.scale=none"]
@@ -185,6 +188,13 @@ def test_composes_and_fits_its_signatures(experiment: str, group: str, option: s
     assert set(freeze(config)) == set(ROOT_KEYS) - set(PLACE_KEYS)
 
 
+@pytest.mark.parametrize("experiment", ["liver_eas_unet", "spine_lstm", "muscle_cnn", "muscle_roi"])
+def test_the_fold_is_that_of_the_data_unless_it_is_typed(experiment: str) -> None:
+    chosen = [f"experiment={experiment}", "datamodule.fold=3"]
+    assert freeze(compose("train", chosen))["split"]["fold"] == 3
+    assert freeze(compose("train", [*chosen, "split.fold=1"]))["split"]["fold"] == 1
+
+
 def varied(experiment: str, group: str, option: str) -> list[str]:
     """Overrides that choose one option in an experiment, with the values that both ask for."""
     needed = VALUES.get(("experiment", experiment), [])
@@ -200,6 +210,7 @@ def test_every_file_is_tested_or_part_of_one_that_is() -> None:
     tested = {CONF / group / f"{option}.yaml" for group, option in OPTIONS}
     tested |= {CONF / "experiment" / f"{name}.yaml" for name in EXPERIMENTS} | {*ROOT_FILES}
     parts = set(FILES) - tested - {CONF / "datamodule" / "roi" / f"{name}.yaml" for name in ROIS}
+    parts = {part for part in parts if part.relative_to(CONF).parts[0] not in OF_MANY_RUNS}
     texts = [path.read_text(encoding="utf-8") for path in tested]
     for part in parts:
         named = f"{part.parent.name}/{part.stem}@_here_"
@@ -214,7 +225,7 @@ def test_every_group_has_a_default_and_every_default_a_group() -> None:
     defaults = OmegaConf.load(ROOT_FILE)["defaults"]
     named = {str(key) for line in defaults if isinstance(line, DictConfig) for key in line}
     chosen = {name.removeprefix("optional ") for name in named if not name.startswith("override")}
-    assert chosen == {*GROUPS, "experiment", "local"}
+    assert chosen == {*GROUPS, "experiment", "sweep", "cluster", "local"}
 
 
 @pytest.mark.parametrize("key", [*SMALL, *SMALL_SPINE, *SMALL_MUSCLE])

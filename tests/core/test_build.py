@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from vitruvian.core.allowed import VARIABLE
 from vitruvian.core.build import build, locate
 from vitruvian.core.errors import ConfigError, DataError
-from vitruvian.core.targets import VARIABLE
 
 SOURCE = """
 import os

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from vitruvian.core.allowed import VARIABLE
 from vitruvian.core.check import check, check_node, correction, fits, members, nearest
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.signatures import kinds
-from vitruvian.core.targets import VARIABLE
 
 SGD = {"_target_": "torch.optim.SGD", "_partial_": True}
 NET = {"spatial_dims": 2, "in_channels": 1, "out_channels": 2, "kernel_size": [3, [3, 3]]}
@@ -178,7 +178,8 @@ def test_configs_that_are_right(node: Any) -> None:
         (
             {"_target_": "os.system", "command": "true"},
             "key._target_: os.system may not be built from a config; allowed are parts of "
-            "vitruvian, torch, pytorch_lightning, lightning_fabric, monai, torchmetrics and, with "
+            "vitruvian, torch, pytorch_lightning, lightning_fabric, monai, torchmetrics, optuna "
+            "and, with "
             "VITRUVIAN_ALLOW_TARGETS=package, a package of your own",
         ),
         (

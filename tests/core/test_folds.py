@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import sys
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +13,6 @@ import pytest
 
 from vitruvian.core.errors import ConfigError, DataError, RunError
 from vitruvian.core.evaluation import Row, read, summarise, write
-from vitruvian.core.fold_processes import FoldProcesses, train_command
 from vitruvian.core.fold_results import collect
 from vitruvian.core.folds import (
     FoldPlan,
@@ -27,7 +22,6 @@ from vitruvian.core.folds import (
     refuse_without_folds,
 )
 from vitruvian.core.rundir import COMPLETE, FAILED, RunDirectory
-from vitruvian.core.signals import Interrupted
 from vitruvian.core.splits import KFold, LeaveOneOut, Ratio, Splits
 
 CONFIG: dict[str, Any] = {"seed": 3, "split": {"_target_": "x.KFold", "fold": 0}, "lr": 1e-05}
@@ -68,10 +62,27 @@ def test_a_key_that_the_fold_follows_goes_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fold", "datamodule", "keys"),
+    [
+        ("${oc.select:datamodule.fold,0}", {"fold": 0}, ("split.fold", "datamodule.fold")),
+        ("${datamodule.fold}", {"fold": 0}, ("split.fold", "datamodule.fold")),
+        ("${oc.select:datamodule.fold,0}", {"root": None}, ("split.fold",)),
+        (2, {"fold": 0}, ("split.fold",)),
+    ],
+)
+def test_the_fold_follows_the_data_that_have_one(
+    fold: Any, datamodule: dict[str, Any], keys: tuple[str, ...]
+) -> None:
+    assert fold_keys({"fold": fold}, [], datamodule) == keys
+
+
+@pytest.mark.parametrize(
     ("fold", "typed", "key"),
     [
         (2, "split.fold=2", "split.fold"),
         ("${datamodule.fold}", "++datamodule.fold=2", "datamodule.fold"),
+        ("${oc.select:datamodule.fold,0}", "datamodule.fold=2", "datamodule.fold"),
+        ("${oc.select:datamodule.fold,0}", "split.fold=2", "split.fold"),
     ],
 )
 def test_a_fold_that_is_typed_is_refused(fold: Any, typed: str, key: str) -> None:
@@ -151,105 +162,6 @@ def test_splits_with_and_without_folds() -> None:
     with pytest.raises(ConfigError, match=told):
         refuse_without_folds({"split": {"_target_": "vitruvian.core.splits.Ratio"}})
     refuse_without_folds(CONFIG)
-
-
-# -- processes ------------------------------------------------------------------------------------
-
-FINISH = "open({run!r} + '/done', 'w').write('x')"
-SAVE_WHEN_STOPPED = """
-import signal, sys, time
-def save(number, _):
-    open({run!r} + '/saved', 'w').write(str(number))
-    sys.exit(128 + number)
-for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, save)
-open({run!r} + '/ready', 'w').close()
-time.sleep(30)
-"""
-
-
-def runs(tmp_path: Path, count: int) -> dict[int, RunDirectory]:
-    made = {fold: RunDirectory(tmp_path / f"fold-{fold:02}") for fold in range(count)}
-    for run in made.values():
-        run.path.mkdir()
-    return made
-
-
-def processes(*codes: str, jobs: int = 1) -> tuple[FoldProcesses, list[str]]:
-    """Processes that run these lines of Python, by fold, instead of a training."""
-    said: list[str] = []
-
-    def command(run: RunDirectory) -> list[str]:
-        code = codes[int(run.path.name[-2:]) % len(codes)]
-        return [sys.executable, "-S", "-c", code.format(run=str(run.path))]
-
-    return FoldProcesses(jobs, said.append, command), said
-
-
-def test_a_fold_is_what_train_continues(tmp_path: Path) -> None:
-    command = train_command(RunDirectory(tmp_path / "fold-00"))
-    assert command == [sys.executable, "-m", "vitruvian.train", f"run={tmp_path / 'fold-00'}"]
-
-
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_every_fold_is_trained(tmp_path: Path, jobs: int) -> None:
-    made = runs(tmp_path, 4)
-    pool, said = processes(FINISH, jobs=jobs)
-    assert pool.train(made) == {}
-    assert all((run.path / "done").is_file() for run in made.values())
-    assert said == [f"fold {fold}: {run.path}" for fold, run in made.items()]
-    assert len(list(tmp_path.glob("fold-*.log"))) == (0 if jobs == 1 else 4)
-
-
-def test_one_at_a_time_unless_asked(tmp_path: Path) -> None:
-    alone = (
-        "import pathlib as p, time; f = p.Path({run!r}).parent / 'lock'; f.touch(exist_ok=False)"
-    )
-    pool, _ = processes(f"{alone}; time.sleep(0.02); f.unlink()")
-    assert pool.train(runs(tmp_path, 4)) == {}
-
-
-def test_a_failed_fold_does_not_end_the_others(tmp_path: Path) -> None:
-    made = runs(tmp_path, 4)
-    made[0].write_status(FAILED, reason="DataError: diverged")
-    killed = "import os; os.kill(os.getpid(), 9)"
-    pool, said = processes("raise SystemExit(2)", "raise SystemExit(3)", killed, FINISH, jobs=2)
-    failed = pool.train(made)
-    assert failed[0] == "DataError: diverged", "what the run says itself"
-    assert failed[1].startswith("its process ended with exit code 3, see ")
-    assert failed[1].endswith("fold-01.log")
-    assert failed[2].startswith("its process was ended by SIGKILL")
-    assert (made[3].path / "done").is_file()
-    assert "fold 0 failed: DataError: diverged" in said
-
-
-def test_what_parallel_folds_print_is_kept(tmp_path: Path) -> None:
-    pool, _ = processes("print('hello from', {run!r}[-7:])", jobs=2)
-    pool.train(runs(tmp_path, 2))
-    assert (tmp_path / "fold-01.log").read_text() == "hello from fold-01\n"
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_reaches_those_that_run_and_no_other_begins(tmp_path: Path, signum: int) -> None:
-    made = runs(tmp_path, 3)
-    before = signal.getsignal(signum)
-    pool, said = processes(SAVE_WHEN_STOPPED, jobs=2)
-
-    def strike() -> None:
-        while not all((made[fold].path / "ready").exists() for fold in (0, 1)):
-            time.sleep(0.01)
-        signal.raise_signal(signum)
-
-    thread = threading.Thread(target=strike)
-    thread.start()
-    with pytest.raises(Interrupted) as stop:
-        pool.train(made)
-    thread.join()
-    assert stop.value.exit_code == 128 + signum
-    saved = [(run.path / "saved") for run in made.values()]
-    assert [file.read_text() for file in saved[:2]] == [str(int(signum))] * 2
-    assert len(said) == 2, "the third was not begun, and none is called failed"
-    assert signal.getsignal(signum) is before
 
 
 # -- results --------------------------------------------------------------------------------------

@@ -496,5 +496,7 @@ def test_meta_says_where_the_record_comes_from(store: Store, source: Path) -> No
     content = json.loads((record.folder / "meta.json").read_text())
     assert content["converter"] == {"name": "lits", "version": 3}
     assert content["parameters"] == {"k": 1}
-    assert content["arrays"] == {"image": {"dtype": "<i2", "shape": [6, 5, 4]}}
+    digest = hashlib.sha256(Path(record.path("image")).read_bytes()).hexdigest()
+    array = {"dtype": "<i2", "shape": [6, 5, 4], "sha256": digest}
+    assert content["arrays"] == {"image": array}
     assert len(content["source_sha256"]) == 64

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from vitruvian.core.allowed import VARIABLE, permit_home, permit_name
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.targets import (
-    VARIABLE,
     Definition,
     Expression,
     MissingError,
@@ -20,8 +20,6 @@ from vitruvian.core.targets import (
     UnreadableError,
     attribute,
     module_at,
-    permit_home,
-    permit_name,
     resolve,
 )
 

@@ -6,6 +6,7 @@ import csv
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,37 @@ def test_signal_to_one_rank_stops_all(tmp_path: Path, cache: str, whole: Path) -
     kill = Kill("on_train_batch_end", 4, signal.SIGTERM)
     assert train(run, (*DDP, cache), kill) == 128 + signal.SIGTERM, log_of(run)
     assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
+    assert train(run) == 0, log_of(run)
+    assert_alike(run, whole)
+
+
+class KillRank(Kill):
+    """Ends rank 1 instead, from outside."""
+
+    def callback(self) -> Any:
+        from pytorch_lightning.callbacks import Callback
+
+        calls = 0
+
+        def strike(trainer: Any, *_: Any, **__: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == self.count:
+                trainer.strategy.launcher.ranks[0].send_signal(self.signum)
+
+        return type("Killer", (Callback,), {self.hook: staticmethod(strike)})()
+
+
+@pytest.mark.parametrize(("hook", "count"), [("on_train_batch_end", 5), ("on_test_start", 1)])
+def test_a_rank_that_dies_alone_ends_the_run(
+    hook: str, count: int, tmp_path: Path, cache: str, whole: Path
+) -> None:
+    run = tmp_path / "run"
+    assert train(run, (*DDP, cache), KillRank(hook, count)) == 2, log_of(run)
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert "rank 1 was ended by SIGKILL" in status["reason"]
+    assert "Traceback" not in log_of(run)
     assert train(run) == 0, log_of(run)
     assert_alike(run, whole)
 

@@ -31,6 +31,7 @@ def fill(folder: Path) -> Path:
     raise AssertionError("the disk has no end")
 
 
+@pytest.mark.slow
 def test_full_disk(mount: Callable[[str], Path], tmp_path: Path, cache: str) -> None:
     disk = mount("size=4m")  # room for a run of this size, not for much beside it
     run = tmp_path / "run"  # what the process prints is kept beside it, on another disk

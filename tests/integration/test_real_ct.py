@@ -46,6 +46,7 @@ def predict(run: Path, scan: Path, output: Path) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_totalsegmentator_example(real_data: Path, tmp_path: Path) -> None:
     """Low-dose CT without contrast, 3 mm; liver is label 5. The net learns what HU cannot tell."""
     folder, run = real_data / "ct_totalsegmentator_example", tmp_path / "run"
@@ -75,6 +76,7 @@ def test_totalsegmentator_example(real_data: Path, tmp_path: Path) -> None:
     assert report["liver_ml"] == pytest.approx(np.count_nonzero(nib.load(mask).dataobj) * 0.027)
 
 
+@pytest.mark.slow
 def test_lits_volume_0(real_data: Path, tmp_path: Path) -> None:
     """512 x 512 x 75 with a flipped y axis; another mask of another shape lies beside it."""
     folder, run = real_data / "ct_lits_volume0", tmp_path / "run"

@@ -168,6 +168,7 @@ def test_killed_at_a_random_instant(
     assert_alike(run, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_workers_change_nothing(study: str, reference: dict[str, Path]) -> None:
     plain, workers = reference[study], reference[f"{study}, workers"]

@@ -53,10 +53,7 @@ COMPOSING = {
     "what follows the data": ("model.roi.size=[64,64]", "model.roi.size: this key cannot be set"),
     "model of another study": ("model=spine_lstm", "model.pose: ${datamodule.pose} leads nowhere"),
     "data of another study": ("datamodule=liver_ct", "${datamodule."),
-    "data of the segmenter": (
-        "datamodule=muscle_masks",
-        "split.fold: ${datamodule.fold} leads nowhere",
-    ),
+    "data of the segmenter": ("datamodule=muscle_masks", "${datamodule."),
     "augmentation of another study": (
         "augment=spine_mirror",
         "augment.skeleton: ${datamodule.skeleton} leads nowhere",

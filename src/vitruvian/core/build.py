@@ -10,8 +10,8 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from vitruvian.core.allowed import permit_home, permit_name
 from vitruvian.core.errors import ConfigError
-from vitruvian.core.targets import permit_home, permit_name
 
 _SCALARS = (str, int, float, bool, type(None))
 

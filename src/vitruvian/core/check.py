@@ -10,9 +10,10 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, Final
 
+from vitruvian.core.allowed import ALLOWED, added, within
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.signatures import Kind, Parameter, Signature, find, kinds, signature_of
-from vitruvian.core.targets import ALLOWED, Definition, added, module_at, resolve, tail, within
+from vitruvian.core.targets import Definition, module_at, resolve, tail
 
 SPECIAL: Final = ("_target_", "_partial_")
 _TRIES: Final = 3  # spellings tried for each segment of a misspelt target

@@ -12,8 +12,10 @@ import torch.distributed as dist
 from lightning_fabric.plugins import CheckpointIO
 from pytorch_lightning.callbacks import Callback
 
+from vitruvian.core.ddp import distributed
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.files import atomic
+from vitruvian.core.fsdp import held
 from vitruvian.core.resume import ExactResume, batches_per_epoch
 from vitruvian.core.signals import Interrupted, StopRequest
 from vitruvian.core.task import Task
@@ -208,9 +210,12 @@ class Checkpoints(Callback):
 
 
 def has_finite_weights(task: Task) -> bool:
-    """Whether no weight is NaN or infinite; asks the device once."""
-    finite = [weight.detach().isfinite().all() for weight in task.parameters()]
-    return bool(torch.stack(finite).all()) if finite else True
+    """Whether no weight of any rank is NaN or infinite: a rank may hold a share of them only."""
+    finite = [held(weight.detach()).isfinite().all() for weight in task.parameters()]
+    sound = torch.stack(finite).all().long() if finite else torch.ones((), dtype=torch.long)
+    if distributed():
+        dist.all_reduce(sound, op=dist.ReduceOp.MIN)
+    return bool(sound)
 
 
 def agree(trainer: pl.Trainer, signum: int | None) -> int | None:

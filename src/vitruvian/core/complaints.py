@@ -24,7 +24,8 @@ from vitruvian.core.config import GIVEN, config_directory, leads_nowhere
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.signatures import signature_of
 
-_GLOBAL_GROUPS = ("experiment", "debug", "local")  # chosen like the others, but no keys themselves
+# chosen like the other groups, but no keys themselves
+_GLOBAL_GROUPS = ("experiment", "sweep", "cluster", "debug", "local")
 _IN_FILE = re.compile(r"^In '([^']+)'", re.MULTILINE)
 _OVERRIDDEN = re.compile(r"Could not override '([^']+)'")
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -75,24 +76,25 @@ class _Complaint:
 
     def config_without(self, dotted: str) -> DictConfig:
         """The config as it would be without the override that failed, or without any."""
-        if dotted.startswith("hydra."):
-            from hydra.conf import HydraConf
-
-            return OmegaConf.create({"hydra": OmegaConf.structured(HydraConf)})
+        if dotted.startswith("hydra."):  # its keys depend on hydra/launcher=... and the like only
+            chosen = [o for o in self.overrides if o.startswith(("hydra/", "hydra.searchpath="))]
+            return _compose(self.config_name, chosen, with_hydra=True) or DictConfig({})
         begins = (f"{dotted}=", f"{dotted}@")
         kept = [o for o in self.overrides if not o.lstrip("+~").startswith(begins)]
         return _compose(self.config_name, kept) or _compose(self.config_name, []) or DictConfig({})
 
 
-def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig | None:
+def _compose(
+    config_name: str, overrides: Sequence[str], with_hydra: bool = False
+) -> DictConfig | None:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    ours = [o for o in overrides if "=" in o and not _is_hydras(o)]
+    ours = [o for o in overrides if "=" in o and (with_hydra or not _is_hydras(o))]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            return compose(config_name, ours)
+            return compose(config_name, ours, return_hydra_config=with_hydra)
     except Exception:  # a second mistake: say what we know about the first
         return None
 
@@ -250,6 +252,10 @@ def _no_folder(match: re.Match[str], _: _Complaint) -> str:
     return f"hydra.searchpath: {match[1]} does not exist; name a folder, as in file:///home/me/conf"
 
 
+def _missing_value(match: re.Match[str], _: _Complaint) -> str:
+    return f"{match[1]}: a value is needed; add {match[1]}=..."
+
+
 _SAYINGS = {
     r"Could not override '([^']+)'\. No match": _unknown_group,
     r"Could not delete from config\. '([^']+)'": _unknown_group,
@@ -258,5 +264,6 @@ _SAYINGS = {
     r"Multiple values for (\S+)\.": _chosen_twice,
     r"Ambiguous value for argument '(.+)'": _ambiguous,
     r"Config group override must be .*": _no_name,
+    r"Missing mandatory value: (\S+)": _missing_value,
     r"provider=hydra\.searchpath.*, path=(\S+) is not available": _no_folder,
 }

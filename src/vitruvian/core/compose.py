@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import hydra
 import yaml
@@ -24,18 +23,27 @@ from vitruvian.core.config import Root, config_directory
 from vitruvian.core.errors import ConfigError
 
 Composed = tuple[DictConfig, list[str]]
-SweepJob = Callable[[DictConfig, list[str], Path], Any]
+
+NOT_FROZEN = (
+    "hydra/sweeper, hydra/launcher: Hydra's own compose each job when its turn comes; choose the "
+    "sweeper grid, list, folds or optuna and the launcher local, slurm or ray: they freeze every "
+    "run beforehand"
+)
 
 # What Hydra raises about a command line or a file; it means ValueErrors for the user, too.
 COMPLAINTS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UserWarning, ValueError)
 
 
-def compose_from_shell(config_name: str, sweep_job: SweepJob) -> Composed | None:
+def compose_from_shell(config_name: str, no_sweep: str = NOT_FROZEN) -> Composed | None:
     """Compose the config that the command line asks for.
+
+    Args:
+        config_name: the root file.
+        no_sweep: what to say where `--multirun` finds no sweeper of ours.
 
     Returns:
         The composed config and the overrides; None when Hydra has answered by itself (`--help`,
-        `--cfg`) or has run a sweep (`--multirun`) through `sweep_job`.
+        `--cfg`) or has handed a sweep (`--multirun`) to hydra_plugins/vitruvian_sweeps.py.
 
     Raises:
         ConfigError: the command line or a YAML file is wrong; one line, nearest key named.
@@ -43,19 +51,13 @@ def compose_from_shell(config_name: str, sweep_job: SweepJob) -> Composed | None
     register_schema()
     composed: list[Composed] = []
     absent: list[str] = []
-    failed: list[Exception] = []  # in a job of a sweep: not about its composition
 
-    def job(config: DictConfig) -> Any:
+    def job(config: DictConfig) -> None:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise ConfigError(no_sweep)
         overrides = _overrides()
-        if HydraConfig.get().mode != RunMode.MULTIRUN:
-            composed.append((config, overrides))
-            absent.extend(_absent_options(overrides))
-            return None
-        try:
-            return sweep_job(config, overrides, Path(HydraConfig.get().runtime.output_dir))
-        except Exception as error:
-            failed.append(error)
-            raise
+        composed.append((config, overrides))
+        absent.extend(_absent_options(overrides))
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise to us instead of printing and leaving with 1
     application = hydra.main(str(config_directory()), config_name, "1.3")
@@ -63,9 +65,11 @@ def compose_from_shell(config_name: str, sweep_job: SweepJob) -> Composed | None
         with _missing_folder_is_an_error():
             application(job)()
     except COMPLAINTS as error:
-        if error in failed:
-            raise
         raise explain(error, sys.argv[1:], config_name) from error
+    except RuntimeError as error:
+        if "Invalid plugin" in str(error):  # a sweeper of Hydra's own wants a launcher of its own
+            raise ConfigError(no_sweep) from error
+        raise
     if absent:
         raise ConfigError("\n".join(absent))
     return composed[0] if composed else None

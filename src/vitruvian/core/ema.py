@@ -10,6 +10,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from vitruvian.core.fsdp import gathered, share_like
+
 
 class WeightEMA(Callback):
     """Averages all weights, and the statistics of batch norms, after each optimiser step.
@@ -31,8 +33,8 @@ class WeightEMA(Callback):
         self._step = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The average and the step."""
-        return {"average": self._average, "step": self._step}
+        """The average, whole where the weights are shared out, and the step."""
+        return {"average": gathered(self._average), "step": self._step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue the average."""
@@ -54,7 +56,7 @@ class WeightEMA(Callback):
         ramp = (1 + self._step) / (10 + self._step) if self.warmup else 1.0
         share = 1 - min(self.decay, ramp)
         for name, value in weights.items():
-            average = self._average[name] = self._average[name].to(value.device)
+            average = self._average[name] = share_like(self._average[name], value)
             average.lerp_(value, share)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -92,4 +94,4 @@ def averaged(module: pl.LightningModule) -> dict[str, Tensor]:
 def put(target: dict[str, Tensor], source: dict[str, Tensor]) -> None:
     """Copy values in place."""
     for name, value in target.items():
-        value.copy_(source[name])
+        value.copy_(share_like(source[name], value))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import random
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,10 +22,12 @@ from vitruvian.core.build import build
 from vitruvian.core.checkpoint import load_checkpoint
 from vitruvian.core.config import Config, differences
 from vitruvian.core.datamodule import DataModule, Part
-from vitruvian.core.ddp import is_first_process, leave
+from vitruvian.core.ddp import together
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.evaluation import Evaluation, Row, by_predictor, nulled, summarise, write
+from vitruvian.core.fsdp import load_whole
 from vitruvian.core.live import LiveOptions, LiveOutcome
+from vitruvian.core.ranks import is_first_process
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.core.signals import Interrupted, StopRequest
@@ -77,32 +82,59 @@ def train(run: RunDirectory, config: Config) -> Result:
         UserError: data, config or directory cannot be used.
         Interrupted: a signal stopped the run; its state is saved.
     """
-    if not is_first_process():
-        return _train(run, config)
-    with run.lock():
-        try:
-            run.write_status(RUNNING)
-            result = _train(run, config)
-        except Interrupted as stop:
-            run.write_status(INTERRUPTED, reason=str(stop))
-            raise
-        except BaseException as error:
+    stop = StopRequest()
+    with stop.listening():
+        if not is_first_process():
+            return _train(run, config, stop)
+        with run.lock():
+            return _train_and_note(run, config, stop)
+
+
+def _train_and_note(run: RunDirectory, config: Config, stop: StopRequest) -> Result:
+    """Train, and write down how it stands: to train, to fail, to be stopped, to be complete."""
+    try:
+        run.write_status(RUNNING, **run.progress() | _start_of(run))
+        result = _train(run, config, stop)
+        stop.deaf = True
+    except BaseException as error:
+        stop.deaf = True
+        interrupted = _interruption(stop, error)
+        if interrupted is None:
             _note_failure(run, error)
             raise
-        run.write_status(COMPLETE)
-        return result
+        run.write_status(INTERRUPTED, **run.progress(), reason=str(interrupted))
+        raise interrupted from None
+    run.write_status(COMPLETE, **run.progress())
+    return result
+
+
+def _start_of(run: RunDirectory) -> dict[str, Any]:
+    """What the status says before the first step; see core/heartbeat.py."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    step = run.progress().get("step", 0)
+    return {"host": socket.gethostname(), "started": now, "step": step, "started_step": step}
+
+
+def _interruption(stop: StopRequest, error: BaseException) -> Interrupted | None:
+    """The stop behind an error: it may have struck in the middle of something, and broken that.
+
+    A process that loads data may have died of a signal that a scheduler sent to all of them.
+    """
+    if isinstance(error, Interrupted):
+        return error
+    broken = stop.struck or "DataLoader worker" in str(error)
+    return Interrupted(stop.signum) if broken and stop.signum is not None else None
 
 
 def _note_failure(run: RunDirectory, error: BaseException) -> None:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
-        run.write_status(FAILED, reason=f"{type(error).__name__}: {error}".splitlines()[0])
+        run.write_status(FAILED, **run.progress(), reason=reason)
     except RunError:  # the disk that failed us cannot take the note either: the first error counts
         log.debug("status.json could not be written", exc_info=True)
 
 
-def _train(run: RunDirectory, config: Config) -> Result:
-    stop = StopRequest()
-    stop.install()
+def _train(run: RunDirectory, config: Config, stop: StopRequest) -> Result:
     seed_everything(config["seed"])
     set_processor(config)
     datamodule = build_datamodule(config)
@@ -112,15 +144,14 @@ def _train(run: RunDirectory, config: Config) -> Result:
     settle_splits(run, config, datamodule)
     task.fit_statistics(datamodule)
     task.origin = {SIMULATED_KEY: datamodule.simulated, SPLITS_KEY: datamodule.splits.to_dict()}
+    stop.check()
     if is_first_process():
         provenance.record_start(run.environment_file)
-    try:
+    with together(trainer.strategy):
         _fit(trainer, task, datamodule, run, resume)
         _load_best(task, run)
         part = held_out(datamodule.splits)
         return _evaluate(trainer, task, datamodule, part, run, config, name=part)
-    finally:
-        leave(trainer.strategy)
 
 
 def _fit(
@@ -301,7 +332,7 @@ def _load_best(task: Task, run: RunDirectory) -> None:
 def _load_weights(task: Task, path: Path) -> None:
     state = load_checkpoint(path)["state_dict"]
     try:
-        task.load_state_dict(state)
+        load_whole(task, state)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise RunError(f"{path} does not fit the model of config.yaml: {first}") from error

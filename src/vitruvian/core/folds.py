@@ -8,7 +8,7 @@ folds were asked for), a run directory `fold-00`, `fold-01` ... for each of them
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from vitruvian.core.rundir import COMPLETE, RunDirectory, dump_yaml
 
 PLAN_FILE = "folds.yaml"
 FOLD_KEY = "split.fold"
-_FOLLOWS = re.compile(r"\$\{([\w.]+)\}")
+_FOLLOWS = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)(?:,\d+)?\}")
 _LISTS = ("chosen", "keys", "subjects", "overrides")
 
 
@@ -149,18 +149,23 @@ class FoldPlan:
         return [fold for fold in range(self.count) if self.run(fold).status == COMPLETE]
 
 
-def fold_keys(split: Any, overrides: Sequence[str]) -> tuple[str, ...]:
+def fold_keys(
+    split: Any, overrides: Sequence[str], datamodule: Mapping[Any, Any] | None = None
+) -> tuple[str, ...]:
     """The keys that hold the fold: `split.fold`, and the one it follows where it is `${...}`.
 
     Args:
         split: the composed node of that name, before interpolations are resolved.
         overrides: the command line.
+        datamodule: the composed node of that name; one without `fold` leaves nothing to follow.
 
     Raises:
         ConfigError: the command line sets one of the keys.
     """
     follows = _FOLLOWS.fullmatch(str(split.get("fold")))
     keys = (FOLD_KEY, follows[1]) if follows else (FOLD_KEY,)
+    if datamodule is not None and "fold" not in datamodule:
+        keys = (FOLD_KEY,)
     for key in (text.partition("=")[0].lstrip("+~") for text in overrides):
         if key in keys:
             raise ConfigError(

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from vitruvian import __version__
-from vitruvian.core.checkpoint import load_checkpoint
 from vitruvian.core.config import Config
 from vitruvian.core.files import write_json
 from vitruvian.core.rundir import RunDirectory
-from vitruvian.core.task import SIMULATED_KEY
 
 
 def environment() -> dict[str, Any]:
@@ -49,6 +47,9 @@ def record_start(path: Path) -> None:
 
 def of_prediction(config: Config, checkpoint: Path) -> dict[str, Any]:
     """What a prediction says of its origin: run, weights, model and versions; all plain data."""
+    from vitruvian.core.checkpoint import load_checkpoint
+    from vitruvian.core.task import SIMULATED_KEY
+
     run = RunDirectory(checkpoint.parent.parent)
     return {
         "run": str(run.path) if run.exists else None,

@@ -18,7 +18,24 @@ from vitruvian.core.config import Config, differences
 from vitruvian.core.errors import RunError
 from vitruvian.core.files import unwritable, write_json, write_text
 
+# libyaml's write and read the same, several times as fast
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 RUNNING, INTERRUPTED, FAILED, COMPLETE = "running", "interrupted", "failed", "complete"
+PRUNED = "pruned"  # a study has ended it: it was not worth the time
+
+# What a status says of how far a run came, which later ones repeat.
+PROGRESS = (
+    "host",
+    "started",
+    "started_step",
+    "step",
+    "total_steps",
+    "epoch",
+    "metrics",
+    "simulated",
+)
 
 
 class RunDirectory:
@@ -59,7 +76,7 @@ class RunDirectory:
         if not self.exists:
             raise RunError(f"{self.path} is not a run directory: it has no config.yaml")
         try:
-            config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+            config = yaml.load(self.config_file.read_text(encoding="utf-8"), _LOADER)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             one_line = " ".join(str(error).split())
             raise RunError(f"{self.config_file} is not valid YAML: {one_line}") from error
@@ -108,13 +125,24 @@ class RunDirectory:
             self.status_file, {"state": state, "updated": now, "pid": os.getpid(), **details}
         )
 
+    def read_status(self) -> dict[str, Any]:
+        """What `status.json` says; empty if there is none, or it is damaged."""
+        try:
+            status = json.loads(self.status_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return status if isinstance(status, dict) else {}
+
     @property
     def status(self) -> str | None:
         """The state last written, or None."""
-        try:
-            return str(json.loads(self.status_file.read_text(encoding="utf-8"))["state"])
-        except (OSError, ValueError, KeyError):
-            return None
+        state = self.read_status().get("state")
+        return None if state is None else str(state)
+
+    def progress(self) -> dict[str, Any]:
+        """How far the run came, as last written: step, epoch, figures of the validation."""
+        status = self.read_status()
+        return {key: status[key] for key in PROGRESS if key in status}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -148,7 +176,7 @@ class RunDirectory:
 
 def dump_yaml(config: Config) -> str:
     """YAML that reads back to the same values (floats keep all digits)."""
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
+    return str(yaml.dump(config, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=100))
 
 
 def new_run_path(output_dir: Path, name: str) -> Path:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from vitruvian.core.signals import leave_to_parent
+
 if TYPE_CHECKING:
     import torch
 
@@ -240,6 +242,7 @@ class TrainBatches:
             batch_sampler=self._remaining,
             collate_fn=_collated,
             num_workers=num_workers,
+            worker_init_fn=leave_to_parent,
             persistent_workers=num_workers > 0,
             prefetch_factor=prefetch if num_workers else None,
             pin_memory=pin_memory,

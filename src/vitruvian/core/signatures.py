@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from vitruvian.core.allowed import permit_home, permit_name
 from vitruvian.core.build import locate
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.targets import (
@@ -25,8 +26,6 @@ from vitruvian.core.targets import (
     attribute,
     lineage,
     module_at,
-    permit_home,
-    permit_name,
     resolve,
     tail,
 )

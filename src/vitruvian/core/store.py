@@ -11,27 +11,26 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import logging
-import math
 import os
 import shutil
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from vitruvian.core.array_files import Array, Layout, bounds_of, fill, layout_of, opened
 from vitruvian.core.errors import DataError, RunError
 from vitruvian.core.files import turn, unwritable, write_json
+from vitruvian.core.node_copy import copied
 
-Array = npt.NDArray[Any]
 Converted = tuple[Mapping[str, Array], Mapping[str, Any]]
 
 _log = logging.getLogger(__name__)
@@ -54,21 +53,6 @@ class Converter:
     name: str
     version: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where an array lies in its `.npy` file.
-
-    Attributes:
-        dtype: numpy's short name with the byte order, such as `<i2`.
-        shape: of the array, in C order.
-        offset: of the first element, in bytes.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
 
 
 @dataclass(frozen=True)
@@ -127,10 +111,10 @@ class Record:
             DataError: the file has become shorter since the store was opened.
         """
         layout = self.layouts[name]
-        bounds = _bounds(layout.shape, ranges)
+        bounds = bounds_of(layout.shape, ranges)
         block = np.empty([b - a for a, b in bounds[:2]] + list(layout.shape[2:]), layout.dtype)
         if block.size:
-            _fill(block, self.path(name), layout, bounds)
+            fill(block, self.path(name), layout, bounds)
         inner: tuple[Any, ...] = (..., *(slice(a, b) for a, b in bounds[2:]))
         return block[inner]
 
@@ -145,9 +129,11 @@ class Store:
 
     Attributes:
         root: the folder; made when the first case is added.
+        node: folder on this node's own disk; records are copied there and read from there.
     """
 
     root: Path
+    node: Path | None = None
 
     def add(
         self, sources: Sequence[Path], converter: Converter, convert: Callable[[], Converted]
@@ -167,6 +153,12 @@ class Store:
             DataError: a source is missing or changes meanwhile.
             RunError: the store cannot be written, or the disk is full; nothing is left behind.
         """
+        record = self._shared(sources, converter, convert)
+        return replace(record, folder=copied(record.folder, self.node)) if self.node else record
+
+    def _shared(
+        self, sources: Sequence[Path], converter: Converter, convert: Callable[[], Converted]
+    ) -> Record:
         stamps = [_stamp(Path(source)) for source in sources]
         identity = _identity(converter, self._digest(stamps))
         folder = self.root.absolute() / _key(identity)
@@ -193,10 +185,6 @@ class Store:
                 write_json(cache, {"stamps": stamps, "sha256": digest})
         return digest
 
-
-# NumPy parses headers with `ast`, which Python 3.11 may fail at in two threads at once (a
-# SystemError about the recursion depth of the AST constructor).
-_PARSING = threading.Lock()
 
 _Stamp = tuple[str, int, int, int]  # absolute path, size, mtime and ctime in ns
 
@@ -253,25 +241,23 @@ def _convert(
         if _stamp(Path(stamp[0])) != stamp:
             raise DataError(f"{stamp[0]} changed while it was converted: start again")
     arrays = {name: np.ascontiguousarray(array) for name, array in found.items()}
-    described = {n: {"dtype": a.dtype.str, "shape": a.shape} for n, a in arrays.items()}
-    content = {**identity, "arrays": described, "meta": dict(meta)}
-    _write(folder, arrays, json.dumps(content, indent=2) + "\n")
+    _write(folder, arrays, {**identity, "meta": dict(meta)})
     record = _intact(folder)
     if record is None:
         raise RunError(f"{folder} is damaged right after it was written: check the disk")
     return record
 
 
-def _write(folder: Path, arrays: Mapping[str, Array], description: str) -> None:
+def _write(folder: Path, arrays: Mapping[str, Array], content: Mapping[str, Any]) -> None:
     """Write a record to a temporary sibling, flush it to the disk, then give it its name."""
+    described = {name: _description(array) for name, array in arrays.items()}
+    description = json.dumps({**content, "arrays": described}, indent=2) + "\n"
     temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         temporary.mkdir()
         for name, array in arrays.items():
             with _flushed(temporary / f"{name}.npy") as stream:
-                # not np.save: its error for a full disk does not say that the disk is full
-                header = np.lib.format.header_data_from_array_1_0(array)
-                np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(_header(array))
                 stream.write(array.data)
         with _flushed(temporary / "meta.json") as stream:
             stream.write(description.encode())
@@ -281,6 +267,20 @@ def _write(folder: Path, arrays: Mapping[str, Array], description: str) -> None:
         raise unwritable(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _header(array: Array) -> bytes:
+    """What `.npy` starts with (not np.save: it does not say when the disk is full)."""
+    stream = io.BytesIO()
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue()
+
+
+def _description(array: Array) -> dict[str, Any]:
+    digest = hashlib.sha256(_header(array))
+    digest.update(array.data)
+    return {"dtype": array.dtype.str, "shape": array.shape, "sha256": digest.hexdigest()}
 
 
 def _publish(temporary: Path, folder: Path) -> None:
@@ -299,40 +299,20 @@ def _intact(folder: Path) -> Record | None:
     try:
         content = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         described = {n: (a["dtype"], tuple(a["shape"])) for n, a in content["arrays"].items()}
-        layouts = {name: _layout(folder / f"{name}.npy") for name in described}
+        layouts = {name: layout_of(folder / f"{name}.npy") for name in described}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     agree = all((layouts[n].dtype, layouts[n].shape) == described[n] for n in described)
     return Record(folder, layouts) if agree and "meta" in content else None
 
 
-def _layout(path: Path) -> Layout:
-    with path.open("rb") as stream:
-        np.lib.format.read_magic(stream)
-        with _PARSING:
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        offset = stream.tell()
-        if os.fstat(stream.fileno()).st_size != offset + math.prod(shape) * dtype.itemsize:
-            raise ValueError(f"{path} does not have the size that its header states")
-    return Layout(dtype.str, shape, offset)
-
-
 def _sweep(root: Path, locks: Path) -> None:
     """Remove what killed conversions left: those whose lock nobody holds any more."""
     for temporary in root.glob(".*.tmp"):
         key = temporary.name.split(".")[1]
-        with suppress(OSError), _opened(locks / key, os.O_RDWR | os.O_CREAT) as lock:
+        with suppress(OSError), opened(locks / key, os.O_RDWR | os.O_CREAT) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while in use, or without locks
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _opened(path: Path | str, flags: int = os.O_RDONLY) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -344,41 +324,5 @@ def _flushed(path: Path) -> Iterator[BinaryIO]:
 
 
 def _flush_folder(folder: Path) -> None:
-    with _opened(folder) as descriptor:
+    with opened(folder) as descriptor:
         os.fsync(descriptor)
-
-
-_Bounds = list[tuple[int, int]]  # start and stop on every axis
-
-
-def _bounds(shape: tuple[int, ...], ranges: Sequence[slice]) -> _Bounds:
-    if len(ranges) > len(shape) or any(r.step not in (None, 1) for r in ranges):
-        raise ValueError(f"ranges must be at most {len(shape)} slices without a step: {ranges}")
-    full = [*ranges, *[slice(None)] * (len(shape) - len(ranges))]
-    limits = [r.indices(n)[:2] for r, n in zip(full, shape, strict=True)]
-    return [(start, max(start, stop)) for start, stop in limits]
-
-
-def _fill(block: Array, path: str, layout: Layout, bounds: _Bounds) -> None:
-    # Per 256x256 int16 crop of a 512x512 slice in the page cache: open + preadv + close 27 us;
-    # np.load(mmap_mode="r") 112 us; np.memmap 50 us; an LRU of maps 57 us where it misses; all
-    # maps kept open 22 us, but then the memory of the process grows with the number of cases.
-    plane, row = math.prod(layout.shape[1:]), math.prod(layout.shape[2:])
-    whole = len(bounds) == 1 or bounds[1] == (0, layout.shape[1])
-    first = bounds[0][0] * plane + (0 if whole else bounds[1][0] * row)
-    with _opened(path) as descriptor:
-        for i, piece in enumerate([block] if whole else block):
-            start = layout.offset + (first + i * plane) * piece.itemsize
-            if not _read_into(descriptor, piece, start):
-                raise DataError(f"{path} is truncated: start again and it is rebuilt")
-
-
-def _read_into(descriptor: int, piece: Array, position: int) -> bool:
-    view = piece.data.cast("B")
-    done = 0
-    while done < len(view):  # the kernel may give less than asked, and at most 2 GiB at once
-        count = os.preadv(descriptor, [view[done:]], position + done)
-        if not count:
-            return False
-        done += count
-    return True

@@ -15,10 +15,12 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from vitruvian.core.build import build
 from vitruvian.core.checkpoint import Checkpoints, PlainCheckpointIO
 from vitruvian.core.config import Config
-from vitruvian.core.ddp import RunDDP, is_first_process
+from vitruvian.core.ddp import RunDDP
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.files import write_json
+from vitruvian.core.heartbeat import Heartbeat
 from vitruvian.core.history import History
+from vitruvian.core.ranks import is_first_process
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import RunDirectory
 from vitruvian.core.signals import StopRequest
@@ -54,7 +56,7 @@ def build_trainer(
 def build_callbacks(
     run: RunDirectory, config: Config, resume: ExactResume, stop: StopRequest
 ) -> list[Callback]:
-    """The callbacks chosen, between the two that every run has.
+    """The callbacks chosen, among the three that every run has.
 
     Checkpoints come first among the chosen ones: they see the weights before others change them
     for a validation, and after those have been judged.
@@ -67,7 +69,7 @@ def build_callbacks(
             callback.attach(run.checkpoints, resume, stop)
     chosen.sort(key=lambda callback: not isinstance(callback, Checkpoints))
     saved = any(isinstance(callback, Checkpoints) for callback in chosen)
-    return [_Graceful(stop, saved), *chosen, resume]
+    return [_Graceful(stop, saved), *chosen, Heartbeat(run), resume]
 
 
 def build_strategy(run: RunDirectory, config: Config) -> Any:
@@ -148,6 +150,11 @@ class _Graceful(Callback):
 
     def __init__(self, stop: StopRequest, saved: bool) -> None:
         self._stop, self._saved = stop, saved
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        # with several processes Lightning's handler broadcasts, wherever it strikes: in the middle
+        # of another collective operation all would wait for ever
+        trainer._signal_connector.register_signal_handlers = lambda: None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop.install()

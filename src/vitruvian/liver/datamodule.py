@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vitruvian.core.datamodule import Batching, DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.examination import Examined
+from vitruvian.core.node_copy import node_folder
 from vitruvian.core.sampling import TrainBatches
 from vitruvian.core.store import Converted, Converter, Record, Store
 from vitruvian.liver.baselines import HuStatistics, fit_threshold
@@ -77,6 +78,9 @@ class LiverCT(DataModule):
         root: folder of scans, or None for simulated ones.
         simulator: the phantoms that are used without a root.
         cache_dir: where converted (and simulated) scans are kept; shared by all runs.
+        node_dir: folder on the node's own disk to which records are copied; variables such as
+            `$TMPDIR` are the node's. None: they are read from `cache_dir`.
+        fold: who is held out, for a split that follows it.
         layout, image_glob, label_glob: how the files are named; see `find_cases`.
         liver_labels, tumour_labels: what the numbers of the masks mean; see `Labels`.
         on_bad_case: `raise` lists every bad case and stops; `skip` reports them and goes on.
@@ -97,6 +101,8 @@ class LiverCT(DataModule):
         simulator: SimulatedCohort,
         cache_dir: Path,
         root: Path | None = None,
+        node_dir: str | None = None,
+        fold: int = 0,
         layout: Literal["auto", "lits", "msd", "dicom", "pairs"] = "auto",
         image_glob: str | None = None,
         label_glob: str | None = None,
@@ -115,6 +121,7 @@ class LiverCT(DataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self._store = Store(Path(cache_dir) / "store", node_folder(node_dir))
         if len(patch) not in (2, 3):
             raise ConfigError(f"datamodule.patch: two or three sizes, not {list(patch)}")
         if classes == 3 and not tumour_labels:
@@ -125,6 +132,7 @@ class LiverCT(DataModule):
         for name, share in (("foreground", foreground), ("min_liver_fraction", min_liver_fraction)):
             if not 0 <= share <= 1:
                 raise ConfigError(f"datamodule.{name}: a share from 0 to 1, not {share}")
+        self.fold = fold
         self.root = Path(root) if root is not None else None
         self._simulator, self._cache = simulator, Path(cache_dir)
         self._find = partial(
@@ -172,11 +180,10 @@ class LiverCT(DataModule):
 
     def _convert(self, case: Case) -> LiverCase | Finding:
         """Convert a case whose headers are sound; its voxels may still be at fault."""
-        store = Store(self._cache / "store")
         converter = Converter("liver_ct", CONVERTER_VERSION, asdict(self._labels))
         sources = [*case.images, *case.masks]
         try:
-            record = store.add(sources, converter, lambda: convert(case, self._labels))
+            record = self._store.add(sources, converter, lambda: convert(case, self._labels))
         except DataError as error:
             return Finding(case.id, str(error))
         spacing = record.meta["spacing_mm"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
@@ -14,13 +13,8 @@ from rich.text import Text
 
 from vitruvian.core.evaluation import Row, by_predictor, summarise
 from vitruvian.core.fold_results import by_subject
+from vitruvian.report.ends import badness
 from vitruvian.report.table import Uncut
-
-# What a metric is named after says which end of it is the good one; others have no best.
-_SMALL = {"rmse", "nrmse", "mae", "mse", "error", "loss", "ratio", "drift", "residual"}
-_SMALL |= {"voe", "rvd", "assd", "hd", "hd95"}
-_LARGE = {"r", "r2", "pearson", "spearman", "dice", "jaccard", "precision", "recall", "accuracy"}
-_LARGE |= {"auc", "sensitivity", "specificity", "correct", "within"}
 
 
 @dataclass(frozen=True)
@@ -56,11 +50,11 @@ def best_subjects(rows: Iterable[Row], metrics: Sequence[str], model: str = "mod
     values = _per_subject(rows)
     found = []
     for metric in metrics:
-        badness = _badness(metric)
+        worse = badness(metric)
         mine = _known(values.get(model, {}), metric)
-        if badness is None or not mine:
+        if worse is None or not mine:
             continue
-        subject = min(mine, key=lambda who: badness(mine[who]))
+        subject = min(mine, key=lambda who: worse(mine[who]))
         rivals = {
             name: theirs[subject]
             for name, people in values.items()
@@ -68,7 +62,7 @@ def best_subjects(rows: Iterable[Row], metrics: Sequence[str], model: str = "mod
         }
         best = Best(metric, subject, mine[subject])
         if rivals:
-            rival = min(rivals, key=lambda name: badness(rivals[name]))
+            rival = min(rivals, key=lambda name: worse(rivals[name]))
             best = replace(best, rival=rival, rival_value=rivals[rival])
         found.append(best)
     return found
@@ -93,17 +87,6 @@ def show_best(found: Sequence[Best], console: Console) -> None:
 
 def _text(value: float) -> str:
     return f"{value:.4g}"
-
-
-def _badness(metric: str) -> Callable[[float], float] | None:
-    """What is least for the best value of a metric; None where neither end is good."""
-    words = set(metric.split("_"))
-    match bool(words & _SMALL), bool(words & _LARGE):
-        case True, False:
-            return abs
-        case False, True:
-            return operator.neg
-    return None
 
 
 def _known(people: Mapping[str, Row], metric: str) -> dict[str, float]:

@@ -139,6 +139,7 @@ def test_the_password_is_needed(db: LandmarkDatabase, monkeypatch: pytest.Monkey
         LandmarkDatabase(db.connections.url.render_as_string()).clips()
 
 
+@pytest.mark.slow
 def test_processes_write_at_once(db: LandmarkDatabase) -> None:
     """Four processes make the tables and write the same clips: each is written by one."""
     processes = [writers.start(db, writers.RACE, str(i)) for i in range(4)]

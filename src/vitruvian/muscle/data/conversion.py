@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.core.array_files import Array
 from vitruvian.core.errors import DataError
-from vitruvian.core.store import Array, Converted, Converter, Store
+from vitruvian.core.store import Converted, Converter, Store
 from vitruvian.muscle.data.cases import MuscleCase
 from vitruvian.muscle.features import flow_features, intensity_features
 from vitruvian.muscle.images import Crops

@@ -13,6 +13,7 @@ import numpy as np
 from vitruvian.core.datamodule import Batching, DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.examination import Examined
+from vitruvian.core.node_copy import node_folder
 from vitruvian.core.sampling import TrainBatches
 from vitruvian.core.store import Store
 from vitruvian.muscle.data.cases import MuscleCase
@@ -42,6 +43,8 @@ class MuscleRecordings(DataModule):
         roi: which part of the frames is read.
         inputs: the frames behind one answer.
         cache_dir: where converted (and simulated) recordings are kept; shared by all runs.
+        node_dir: folder on the node's own disk to which records are copied; variables such as
+            `$TMPDIR` are the node's. None: they are read from `cache_dir`.
         root: folder of recordings, or of a public set; None for simulated ones.
         layout: what `root` is; see `sources`.
         quantities: what is predicted.
@@ -65,6 +68,7 @@ class MuscleRecordings(DataModule):
         inputs: FrameInput,
         cache_dir: Path,
         root: Path | None = None,
+        node_dir: str | None = None,
         layout: Layout = "auto",
         quantities: Sequence[str] = ("angle_deg", "torque_nm", "emg_v"),
         target: Target = "change",
@@ -79,6 +83,7 @@ class MuscleRecordings(DataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self._store = Store(Path(cache_dir) / "store", node_folder(node_dir))
         if not quantities:
             raise ConfigError("datamodule.quantities: name at least one")
         self.quantities = tuple(quantity(name).name for name in quantities)
@@ -123,7 +128,7 @@ class MuscleRecordings(DataModule):
         try:
             recording = opener[1]()
             settings = (self.quantities, self.synchronisation, self.roi)
-            return stored(recording, *settings, Store(self._cache / "store"))
+            return stored(recording, *settings, self._store)
         except DataError as error:
             return str(error)
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vitruvian.core.datamodule import Batching, DataModule
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.examination import Examined
+from vitruvian.core.node_copy import node_folder
 from vitruvian.core.sampling import TrainBatches
 from vitruvian.core.store import Converter, Store
 from vitruvian.muscle.adapters.dltrack import is_dltrack, read_dltrack
@@ -37,6 +38,9 @@ class MuscleMasks(DataModule):
     Args:
         simulator: the cohort that is used without a root.
         cache_dir: where reduced (and simulated) recordings are kept; shared by all runs.
+        node_dir: folder on the node's own disk to which records are copied; variables such as
+            `$TMPDIR` are the node's. None: they are read from `cache_dir`.
+        fold: who is held out, for a split that follows it.
         root: folder of recordings, or of DL_Track's images and masks; None: simulated.
         every: of a recording's frames each n-th is taken; neighbours hardly differ.
         size: (height, width) to which frames are brought; that of the model.
@@ -52,6 +56,8 @@ class MuscleMasks(DataModule):
         simulator: SimulatedCohort,
         cache_dir: Path,
         root: Path | None = None,
+        node_dir: str | None = None,
+        fold: int = 0,
         every: int = 10,
         size: Sequence[int] = (128, 160),
         batch_size: int = 16,
@@ -61,10 +67,12 @@ class MuscleMasks(DataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self._store = Store(Path(cache_dir) / "store", node_folder(node_dir))
         if every < 1:
             raise ConfigError(f"datamodule.every: at least 1, not {every}")
         if len(size) != 2 or min(size) < 1:
             raise ConfigError(f"datamodule.size: (height, width), not {list(size)}")
+        self.fold = fold
         self.root = Path(root) if root is not None else None
         self.size = (size[0], size[1])
         self._simulator, self._cache, self._every = simulator, Path(cache_dir), every
@@ -102,7 +110,7 @@ class MuscleMasks(DataModule):
 
     def _converted(self, recording: Recording) -> MaskCase:
         parameters = {"every": self._every, "size": list(self.size)}
-        record = Store(self._cache / "store").add(
+        record = self._store.add(
             recording.sources,
             Converter("muscle_masks", VERSION, parameters),
             lambda: convert(recording, self._every, self.size),

@@ -43,8 +43,9 @@ class SpineClips(DataModule):
         database: SQLAlchemy URL or SQLite file of a landmark database, read alone or filled from
             the videos of `root`; None: one in `cache_dir`.
         layout: what `root` is; see `sources`.
-        dataset: name of the set and `fold`, for layout rehab_pile.
-        fold: see `dataset`.
+        dataset: name of the set, for layout rehab_pile.
+        fold: who is held out, for a split that follows it; for layout rehab_pile the fold of the
+            collection.
         skeleton: joints of the landmarks.
         exercises: names of those to use; None: all.
         unit: what a split divides; "clip" parts the clips of a person as the paper may have done,
