@@ -164,6 +164,10 @@ def test_unknown_flag(shell: Shell) -> None:
 STARTING = {
     "no data": ("datamodule.root=nowhere", "nowhere: no such folder"),
     "several devices": ("trainer.devices=2", "trainer.devices: more than one needs trainer=ddp"),
+    "several machines": (
+        "trainer=ddp trainer.devices=1 trainer.accelerator=cpu trainer.num_nodes=2",
+        "trainer.num_nodes: 2 machines need somebody who starts the run on each",
+    ),
     "strategy": ("+trainer.strategy=ddp trainer.devices=2", "more than one needs trainer=ddp"),
     "no device": ("trainer.devices=0", "trainer.devices: "),
     "accelerator": ("trainer.accelerator=abacus", "trainer (pytorch_lightning.Trainer): "),

@@ -119,11 +119,12 @@ def status(place: SweepDirectory, values: dict[str, Any]) -> int:
     board = Board(place, place.manifest())
     while True:
         begin = time.monotonic()
-        states, note = _look(place)
+        states, alive, note = _look(place)
+        busy = bool(alive) or any(one.state in MOVING for one in states)
         if pause:
             console.clear()
-        board.show(states, console, note)
-        if pause is None or all(one.state not in MOVING for one in states):
+        board.show(states, console, note, busy)
+        if pause is None or not busy:
             return 0
         if not _slept(max(pause, 4 * (time.monotonic() - begin))):
             return 0
@@ -155,12 +156,19 @@ def _slept(seconds: float) -> bool:
     return True
 
 
-def _look(place: SweepDirectory) -> tuple[list[RunState], str]:
-    """What became of each run, and why the launcher could not be asked, if so."""
+def _look(place: SweepDirectory) -> tuple[list[RunState], Mapping[str, Alive], str]:
+    """What became of each run, the jobs, and why the launcher could not be asked, if so."""
     from vitruvian.sweeps.states import states_of
+    from vitruvian.sweeps.unfrozen import unfrozen
 
     alive, note = _alive(place)
-    return states_of(place.runs(), alive, place.manifest().study is not None), note
+    runs, manifest = place.runs(), place.manifest()
+    if manifest.study is None:
+        return states_of(runs, alive), alive, note
+    others = unfrozen(place, manifest, runs)
+    told = {one.index: status for one, status in others}
+    runs = sorted([*runs, *(one for one, _ in others)], key=lambda one: one.index)
+    return states_of(runs, alive, study=True, told=told), alive, note
 
 
 def _alive(place: SweepDirectory) -> tuple[Mapping[str, Alive], str]:
@@ -183,7 +191,7 @@ def collect(place: SweepDirectory, values: dict[str, Any]) -> int:
         raise ConfigError(f"mode: got {keys['mode']!r}, expected min or max")
     from vitruvian.sweeps import collection, groups, leaderboard
 
-    states, note = _look(place)
+    states, _, note = _look(place)
     found = collection.collect(place, states)
     score = leaderboard.chosen_score(found, place.manifest(), keys["metric"], keys["mode"])
     by = keys["by"].split(",") if keys["by"] else None

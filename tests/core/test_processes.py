@@ -118,6 +118,12 @@ def test_processes_of_one_run_divide_its_cores() -> None:
     assert [share.thread_count for share in deal([config("cpu")], 2)] == [2, 3]
 
 
+def test_a_run_of_two_machines_is_none_of_ours() -> None:
+    two = config("cpu") | {"trainer": {"accelerator": "cpu", "num_nodes": 2}}
+    with pytest.raises(ConfigError, match=r"trainer.num_nodes: 2 machines need hydra/launcher=sl"):
+        deal([config("cpu"), two])
+
+
 def test_threads_that_the_user_has_chosen_stay() -> None:
     assert Share((0, 1)).environment({}) == {"OMP_NUM_THREADS": "2"}
     assert Share((0, 1), threads=1).environment({}) == {"OMP_NUM_THREADS": "1"}
@@ -126,6 +132,7 @@ def test_threads_that_the_user_has_chosen_stay() -> None:
 
 
 def test_a_process_does_not_take_itself_for_a_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_TMPDIR", "/scratch/7")
     told = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_JOB_ID", "LOCAL_RANK", "MASTER_PORT", "RANK")
     for name in told:
         monkeypatch.setenv(name, "1")
@@ -133,6 +140,7 @@ def test_a_process_does_not_take_itself_for_a_rank(monkeypatch: pytest.MonkeyPat
     kept = own_environment()
     assert not kept.keys() & set(told)
     assert kept["MINE"] == "kept"
+    assert kept["SLURM_TMPDIR"] == "/scratch/7", "no rank, but a disk"
 
 
 def test_a_process_is_named_by_its_birth() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -151,6 +152,17 @@ def test_lock_keeps_others_out_and_dies_with_its_process(run: RunDirectory) -> N
         pytest.fail("two processes in one directory")
     other.kill()
     other.join()
+    with run.lock():
+        assert run.exists
+
+
+def test_where_there_are_no_locks_the_user_takes_care(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", absent)
     with run.lock():
         assert run.exists
 

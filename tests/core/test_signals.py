@@ -42,8 +42,20 @@ def test_inside_training_the_first_is_remembered(stop: StopRequest, signum: int)
     assert (stop.signum, stop.struck) == (signum, False)
 
 
-def test_the_second_strikes_and_the_first_counts(stop: StopRequest) -> None:
+def test_the_same_signal_may_come_by_several_ways(stop: StopRequest) -> None:
+    """SLURM signals every process of a step, and a worker passes on what it gets."""
+    stop.graceful = True
+    for _ in range(3):
+        signal.raise_signal(signal.SIGUSR1)
+    assert stop.signum == signal.SIGUSR1
+    assert not stop.struck
+
+
+def test_the_second_strikes_and_the_first_counts(
+    stop: StopRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A time limit warns by SIGUSR1 and ends by SIGTERM: it is still the time limit."""
+    monkeypatch.setattr("vitruvian.core.signals.ECHO_S", 0.0)
     stop.graceful = True
     signal.raise_signal(signal.SIGUSR1)
     with pytest.raises(Interrupted, match="SIGUSR1"):

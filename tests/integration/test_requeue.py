@@ -198,8 +198,8 @@ def test_a_time_limit_that_is_too_short(
     job.send_signal(signal.SIGUSR1)
     assert job.wait(60) == 2
     assert run.status == "failed"
-    assert run.read_status()["reason"].startswith("the time limit is too short to begin")
-    assert log_of(run).startswith("error: the time limit is too short to begin")
+    assert run.read_status()["reason"].startswith("the time limit is too short")
+    assert log_of(run).startswith("error: the time limit is too short")
     assert not cluster.requeued()
 
 

@@ -22,6 +22,8 @@ TARGET = "tests.sweeps.finished.FileLauncher"
 class FileLauncher(Launcher):
     """Believes the sweep's `alive.json`, and notes in `asked.json` what it was asked to start."""
 
+    outlived = True
+
     def __init__(self, jobs: int = 1, queue: str | None = None) -> None:
         self.jobs, self.queue = jobs, queue
 

@@ -47,7 +47,12 @@ def act(run: RunDirectory, what: str) -> None:
     if what == "stopped":
         run.write_status(INTERRUPTED, reason="stopped by SIGTERM")
         sys.exit(143)
-    if what == "kill":
+    if what == "kill once":
+        flag = run.path / "killed"
+        if flag.exists():
+            return
+        flag.touch()
+    if what.startswith("kill"):
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "vanish":
         sys.exit(7)

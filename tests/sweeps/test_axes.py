@@ -126,3 +126,20 @@ def test_an_axis_that_is_none(argument: str, told: str, loader: ConfigLoader) ->
 def test_a_mistyped_range_is_no_sweep() -> None:
     with pytest.raises(ConfigError, match=r"1,002,001 combinations of a, b: at most 1,000,000"):
         grid({"a": [str(n) for n in range(1001)], "b": [str(n) for n in range(1001)]})
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x,y", "/run (2)", "it's", 'a "b"', "back\\slash", "end\\", "{a}", "", " x ", "a=b", "plain"],
+)  # fmt: skip
+def test_a_text_of_a_list_is_one_value(value: str) -> None:
+    from vitruvian.sweeps.bases import read_value
+
+    (point,) = points_of([{"name": value}])
+    assert read_value("name", point["name"]) == value
+
+
+def test_params_may_hold_plain_values(loader: ConfigLoader) -> None:
+    fixed, found = axes(loader, threads=None, seed="1,2", datamodule__patch=[64, 64])
+    assert fixed == ["threads=null", "datamodule.patch=[64,64]"]
+    assert found == {"seed": ["1", "2"]}

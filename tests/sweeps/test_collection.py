@@ -18,10 +18,12 @@ from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.sweeps import collection, groups, leaderboard
 from vitruvian.sweeps.collection import BASELINE, Collection, axis_values, collect, typed
 from vitruvian.sweeps.directory import SweepDirectory
-from vitruvian.sweeps.figures import figures_of, kept_validation, monitor_of
+from vitruvian.sweeps.figures import figures_of, monitor_of
 from vitruvian.sweeps.groups import grouped, spread
 from vitruvian.sweeps.leaderboard import Score, chosen_score, notes, ranked
+from vitruvian.sweeps.objectives import kept_figures
 from vitruvian.sweeps.states import states_of
+from vitruvian.sweeps.status_table import Board
 
 FOLDS = tuple(
     Run((f"optimizer.lr={lr}", f"split.fold={fold}"), validations=(0.1, value), dice=(value,))
@@ -64,21 +66,21 @@ def test_the_figures_are_those_of_the_weights_that_were_kept(
     file = tmp_path / "metrics.csv"
     file.write_text(history(values))
     expected = {METRIC: values[epoch], "val/liver_volume_ml": float(epoch)}
-    assert kept_validation(file, METRIC, mode) == expected
+    assert kept_figures(file, METRIC, mode) == expected
 
 
 @pytest.mark.parametrize("text", ["", "epoch,step\r\n0,0\r\n", history(()), history((math.nan,))])
 def test_what_was_never_logged_has_no_figures(text: str, tmp_path: Path) -> None:
     file = tmp_path / "metrics.csv"
-    assert kept_validation(file, METRIC, "max") == {}
+    assert kept_figures(file, METRIC, "max") == {}
     file.write_text(text)
-    assert kept_validation(file, METRIC, "max") == {}
+    assert kept_figures(file, METRIC, "max") == {}
 
 
 def test_half_a_line_of_a_killed_run_is_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "metrics.csv"
     file.write_text(history((0.5,)) + "1,1,,0.9e")
-    assert kept_validation(file, METRIC, "max")[METRIC] == 0.5
+    assert kept_figures(file, METRIC, "max")[METRIC] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,22 @@ def test_the_monitor_is_found_without_reading_all_of_the_config(
     run = sweep_of(tmp_path / "sweep", [Run(())]).run(0)
     run.config_file.write_text(config)
     assert monitor_of(run) == expected
+
+
+def test_an_objective_of_the_training_is_collected(tmp_path: Path) -> None:
+    runs = [Run((f"optimizer.lr={lr}",), validations=(0.1, 0.6, 0.2)) for lr in (1, 2)]
+    sweep = sweep_of(tmp_path / "sweep", runs, objectives={"train/loss": "min"})
+    file = sweep.run(1).metrics_file
+    file.write_text(file.read_text().replace("1,1,0.5", "1,1,0.25").replace("2,2,0.5", "2,2,0.1"))
+    found = collected(sweep)
+    assert [run.figures.values["train/loss"] for run in found.runs] == [0.5, 0.25]
+    score = chosen_score(found, sweep.manifest())
+    best = ranked(grouped(found), score)[0]
+    assert (score.metric, best.group.runs[0].directory) == ("train/loss", "0001")
+    states = states_of(sweep.runs(), {}, now=NOW)
+    shown = Board(sweep, sweep.manifest()).best(states)
+    assert shown is not None
+    assert (shown.value, shown.one.entry.name) == (0.25, "0001")
 
 
 def test_a_run_with_everything_it_found(tmp_path: Path) -> None:
@@ -314,3 +332,17 @@ def test_a_damaged_list_of_points_is_told(tmp_path: Path) -> None:
     sweep.points_file.write_text(json.dumps({"index": "x"}) + "\n")
     with pytest.raises(RunError, match="is damaged"):
         collected(sweep)
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["1", "-2", None], [1, -2, None]),
+        (["1e-3", "0.5", ".5", "2"], [0.001, 0.5, 0.5, 2.0]),
+        (["2017_1", "2017_2"], ["2017_1", "2017_2"]),
+        (["03", "04"], ["03", "04"]),
+        (["adam", "1"], ["adam", "1"]),
+    ],
+)
+def test_what_looks_like_a_number_is_one(texts: list[str | None], values: list[object]) -> None:
+    assert typed(texts) == values

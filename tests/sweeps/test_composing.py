@@ -128,6 +128,17 @@ def test_a_misspelt_key_of_a_space(tmp_path: Path) -> None:
         written(tmp_path, {}).freeze({"optimizer.lrr": 0.5})
 
 
+def test_relative_paths_start_where_the_command_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed = ("experiment=liver_demo", "datamodule.root=data/livers")
+    written(tmp_path / "bases", {"seed": "1"}, fixed=fixed)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = Bases.read(tmp_path / "bases", base=tmp_path).freeze({"seed": 1})
+    assert config["datamodule"]["root"] == str(tmp_path / "data/livers")
+
+
 def test_bases_stand_on_their_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"seed: \$\{hydra:job.num\}: a study makes its config"):
         written(tmp_path, {}, fixed=("seed=${hydra:job.num}",))

@@ -54,6 +54,13 @@ def test_the_manifest_says_what_was_asked_for(
     assert "seed=1,2" in manifest.origin["command"]
 
 
+def test_a_new_key_is_an_axis_by_its_name(shell: Shell, launcher: Recorder, tmp_path: Path) -> None:
+    assert sweep(shell, "+optimizer.eps=1e-8,1e-6", "++seed=1,2").code == 0
+    found = SweepDirectory(only_sweep(tmp_path))
+    assert found.manifest().axes == ("optimizer.eps", "seed")
+    assert [one.run.config["optimizer"]["eps"] for one in found.runs()] == [1e-8, 1e-8, 1e-6, 1e-6]
+
+
 def test_a_run_has_two_files_until_it_begins(
     shell: Shell, launcher: Recorder, tmp_path: Path
 ) -> None:
@@ -227,6 +234,13 @@ def test_another_sweep_is_refused(
     assert outcome.code == 2
     assert told in outcome.err
     assert not launcher.started
+
+
+def test_a_file_in_its_place(shell: Shell, launcher: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    outcome = sweep(shell, "hydra.sweep.dir=mine", "seed=1,2")
+    assert outcome.code == 2
+    assert f"{tmp_path / 'mine'} is not empty: give another hydra.sweep.dir=..." in outcome.err
 
 
 def test_a_folder_of_something_else_is_left_alone(

@@ -43,6 +43,25 @@ def test_a_study_hands_its_workers_in(shell: Shell, launcher: Recorder, tmp_path
     assert "LSTM" in config["model"]["net"]["_target_"]
 
 
+def test_a_single_value_of_the_space_holds_for_all_trials(
+    shell: Shell, launcher: Recorder, tmp_path: Path
+) -> None:
+    conf = tmp_path / "conf" / "sweep"
+    conf.mkdir(parents=True)
+    (conf / "mine.yaml").write_text(
+        "# @package _global_\nhydra:\n  sweeper:\n    params:\n      model: spine_gru\n"
+        "      seed: 3\n      threads: null\n      optimizer.lr: interval(0.1,0.2)\n"
+    )
+    outcome = study(shell, f"hydra.searchpath=[file://{conf.parent}]", "sweep=mine", "seed=4")
+    assert outcome.code == 0, outcome.err
+    sweep = SweepDirectory(only_sweep(tmp_path))
+    assert sweep.manifest().axes == ("optimizer.lr",)
+    assert {"model=spine_gru", "seed=4", "threads=null"} <= set(sweep.manifest().overrides)
+    config = Bases.read(sweep.bases).freeze({"optimizer.lr": 0.15})
+    assert "GRU" in config["model"]["net"]["_target_"]
+    assert (config["seed"], config["threads"]) == (4, None)
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_every_search_space_can_be_searched(
     space: str, shell: Shell, launcher: Recorder, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from tests.sweeps.finished import METRIC, NOW, Run, history, sweep_of
 from vitruvian.sweeps import states
+from vitruvian.sweeps.claims import Claim
 from vitruvian.sweeps.states import State, counts_line, read_all, states_of
 from vitruvian.sweeps.status_table import duration, seconds_left
 
@@ -90,6 +92,29 @@ def test_a_trial_is_taken_up_by_any_worker(
     said: str, age: float, workers: bool, expected: State, tmp_path: Path
 ) -> None:
     sweep = sweep_of(tmp_path / "sweep", [Run((), said, age, {"host": "other"})])
+    alive: Any = {"worker-1": "running"} if workers else {}
+    (found,) = states_of(sweep.runs(), alive, study=True, now=NOW)
+    assert found.state is expected
+
+
+@pytest.mark.parametrize(
+    ("said", "beat", "workers", "expected"),
+    [
+        ("running", 20, True, State.RUNNING),
+        ("running", 20, False, State.RUNNING),  # the scheduler cannot be asked from here
+        ("running", OLD, True, State.PREEMPTED),
+        ("running", OLD, False, State.LOST),
+        (None, 20, True, State.RUNNING),
+        ("complete", 20, True, State.COMPLETED),
+    ],
+)
+def test_the_claim_on_a_trial_tells_whether_a_worker_has_it(
+    said: str | None, beat: float, workers: bool, expected: State, tmp_path: Path
+) -> None:
+    sweep = sweep_of(tmp_path / "sweep", [Run((), said, OLD, {"host": "other"})])
+    claim = Claim(sweep.run(0).path)
+    claim.file.write_text(json.dumps({"host": "other", "pid": 1, "started": "1"}))
+    os.utime(claim.file, (NOW.timestamp() - beat,) * 2)
     alive: Any = {"worker-1": "running"} if workers else {}
     (found,) = states_of(sweep.runs(), alive, study=True, now=NOW)
     assert found.state is expected

@@ -14,6 +14,7 @@ import pytest
 from tests.shell import Shell
 from tests.sweeps import finished
 from tests.sweeps.finished import METRIC, TARGET, Run, asked, sweep_of
+from tests.sweeps.studies import make
 from vitruvian.core.allowed import VARIABLE
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.files import write_text
@@ -21,6 +22,7 @@ from vitruvian.core.signals import Interrupted
 from vitruvian.sweeps import best
 from vitruvian.sweeps.directory import SweepDirectory
 from vitruvian.sweeps.starting import start
+from vitruvian.sweeps.trials import End, Outcome, Trials
 
 HEAVY = "import sys; from vitruvian.sweep import main\ntry:\n main()\nfinally:\n {print}"
 LATE = ("torch", "pytorch_lightning", "optuna", "submitit", "ray", "pandas", "pyarrow")
@@ -196,6 +198,73 @@ def test_the_trials_that_nobody_asked_for_yet_are_counted(folder: Path, shell: S
     assert "2 runs: 1 pruned, 1 completed (18 of 20 trials not begun)" in told
 
 
+@pytest.mark.parametrize("jobs", [{"worker-0": "queued"}, {"worker-0": "running"}])
+def test_the_watch_goes_on_while_workers_live(
+    jobs: dict[str, str], folder: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = sweep_of(folder / "study", [], study={"n_trials": 2})
+    sweep.points_file.unlink()
+    alive(sweep, jobs)
+    looks = []
+
+    def begin(seconds: float) -> None:
+        """First a trial comes, then the workers end."""
+        looks.append(seconds)
+        if len(looks) == 1:
+            finished.write_run(sweep.run(0), Run(()))
+        else:
+            alive(sweep, {})
+
+    monkeypatch.setattr("vitruvian.sweep.time.sleep", begin)
+    told = shell("sweep", "status", "study", "watch=9").out
+    assert len(looks) == 2
+    assert "0 runs: none (2 of 2 trials not begun)" in told
+    assert told.count("1 run: 1 completed (1 of 2 trials not begun)") == 2
+    assert told.count("vitruvian-sweep resume") == 1, "only once nobody goes on with it"
+
+
+def fails(sweep: SweepDirectory, freeze: bool) -> None:
+    """All trials of a study fail: their configs do not fit, or their runs."""
+    trials = Trials(sweep)
+    while (taken := trials.take()) is not None:
+        trials.point(taken)
+        if freeze:
+            taken.run.claim({"monitor": {"metric": METRIC, "mode": "max"}}, [])
+            taken.run.write_status("failed", reason="lr: too large")
+        trials.tell(taken, Outcome(End.FAILED, reason="lr: too large"))
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_trials_that_failed_are_no_reason_to_resume(
+    freeze: bool, folder: Path, shell: Shell
+) -> None:
+    sweep = make(folder / "study", n_trials=3)
+    manifest_with(sweep, launcher={"_target_": finished.TARGET})
+    fails(sweep, freeze)
+    told = " ".join(shell("sweep", "status", "study").out.split())
+    assert "3 runs: 3 failed failed what why" in told, "the count, then their table"
+    assert "lr: too large" in told
+    assert "not begun" not in told
+    assert "resume" not in told
+    assert sweep.manifest().study is not None
+    manifest_with(sweep, study={**(sweep.manifest().study or {}), "n_trials": 5})
+    told = shell("sweep", "status", "study").out
+    assert "3 failed (2 of 5 trials not begun)" in told
+    assert f"vitruvian-sweep resume {sweep.path}" in told
+
+
+def test_without_its_journal_the_directories_of_a_study_are_counted(
+    folder: Path, shell: Shell
+) -> None:
+    sweep = sweep_of(folder / "study", [Run(())], study={"n_trials": 3, "storage": "sqlite:///x"})
+    sweep.points_file.unlink()
+    sweep.run(1).path.mkdir()
+    sweep.run(1).write_status("failed", reason="lr: too large")
+    told = shell("sweep", "status", "study").out
+    assert "2 runs: 1 failed, 1 completed (1 of 3 trials not begun)" in told
+    assert "lr: too large" in told
+
+
 def test_status_imports_nothing_heavy(mixed: SweepDirectory) -> None:
     names = f"print([n for n in {LATE!r} if n in sys.modules])"
     for arguments in (["status", "mixed"], ["--help"]):
@@ -264,15 +333,23 @@ def test_what_fails_is_told_with_its_reason(mixed: SweepDirectory, shell: Shell)
     assert f"vitruvian-sweep resume {mixed.path}" in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("outlived", "told"),
+    [
+        (False, "stopped by SIGTERM; the state is saved, continue with: vitruvian-sweep resume"),
+        (True, "stopped by SIGTERM; the jobs go on, follow them with: vitruvian-sweep status"),
+    ],
+)
 def test_a_signal_ends_the_wait_with_its_exit_code(
-    mixed: SweepDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    outlived: bool, told: str, mixed: SweepDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Stopped(finished.FileLauncher):
         def start(self, *_: object) -> dict[str, str]:
             raise Interrupted(15)
 
+    Stopped.outlived = outlived
     assert start(mixed, Stopped()) == 143
-    assert "stopped by SIGTERM; the state is saved" in capsys.readouterr().out
+    assert told in capsys.readouterr().out
 
 
 def test_keys_of_the_launcher_are_changed_for_good(mixed: SweepDirectory, shell: Shell) -> None:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from tests.sweeps.studies import MEDIAN, RANDOM, SPACE, config_of, make, pretend, states
 from vitruvian.core.errors import ConfigError, RunError
-from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, PRUNED
+from vitruvian.core.processes import Process
+from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, PRUNED, RUNNING
 from vitruvian.core.signals import Interrupted
 from vitruvian.sweeps import training
+from vitruvian.sweeps.bases import Bases
 from vitruvian.sweeps.directory import SweepDirectory
-from vitruvian.sweeps.objectives import MissingMetricError, read_rows, value_of
+from vitruvian.sweeps.objectives import MissingMetricError, kept_figures, read_rows, value_of
 from vitruvian.sweeps.space import Value
-from vitruvian.sweeps.trials import Trials
-from vitruvian.sweeps.worker import Freeze, Stop, Worker
+from vitruvian.sweeps.trials import End, Outcome, TakenOverError, Trials
+from vitruvian.sweeps.worker import Freeze, Stop, Worker, train_trials
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +72,12 @@ def test_trials_are_frozen_trained_and_told(
 
 ENDS = [
     ("a mistake", {"at": 1, "after": "fail"}, "DataError: no such file", FAILED),
-    ("killed", {"at": 1, "after": "kill"}, "its process was ended by SIGKILL", FAILED),
+    (
+        "killed again and again",
+        {"at": 1, "after": "kill"},
+        "its process was ended by SIGKILL",
+        FAILED,
+    ),
     ("gone", {"at": 1, "after": "vanish"}, "its process ended with exit code 7", FAILED),
     ("stopped alone", {"at": 1, "after": "stopped"}, "stopped by SIGTERM", FAILED),
     ("diverged", {"x": "nan"}, "val/x is nan", COMPLETE),
@@ -92,6 +103,33 @@ def test_a_bad_trial_is_a_failed_trial_and_not_the_end(
     assert sweep.run(0).status == state
 
 
+@pytest.mark.parametrize(("most", "state"), [(None, "COMPLETE"), (1, "COMPLETE"), (0, "FAIL")])
+def test_a_killed_run_is_continued(
+    most: int | None, state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = make(tmp_path / "s", n_trials=1)
+    if most is not None:
+        node = {"_target_": "none", "max_restarts": most}
+        sweep.write_manifest(replace(sweep.manifest(), launcher=node))
+    work(sweep, lambda point: config_of(point, at=1, after="kill once"))
+    assert states(sweep) == [state]
+    told = "trial 0: its process was ended by SIGKILL, it is continued (1 of 1)"
+    assert (told in capsys.readouterr().out) == (state == "COMPLETE")
+    assert len(read_rows(sweep.run(0).metrics_file)) == (3 if state == "COMPLETE" else 1)
+
+
+def test_a_killed_run_is_not_continued_where_a_signal_came(tmp_path: Path) -> None:
+    class Struck(Stop):
+        def follow(self, process: Process) -> None:
+            self.signum = signal.SIGTERM
+
+    sweep = make(tmp_path / "s", n_trials=1)
+    with pytest.raises(Interrupted):
+        work(sweep, lambda point: config_of(point, at=1, after="kill"), Struck())
+    assert states(sweep) == ["RUNNING"]
+    assert len(list(sweep.logs.iterdir())) == 1
+
+
 def test_a_point_that_cannot_be_frozen_is_a_failed_trial(tmp_path: Path) -> None:
     sweep = make(tmp_path / "s", n_trials=4)
 
@@ -105,6 +143,7 @@ def test_a_point_that_cannot_be_frozen_is_a_failed_trial(tmp_path: Path) -> None
         bad = trial.params["kind"] == "a"
         assert trial.state.name == ("FAIL" if bad else "COMPLETE")
         assert sweep.run(number).exists != bad
+        assert (sweep.run(number).status == FAILED) == bad
         assert ("model.width: got 7, expected" in trial.user_attrs.get("reason", "")) == bad
     assert {trial.state.name for trial in trials_of(sweep)} == {"FAIL", "COMPLETE"}
 
@@ -225,6 +264,49 @@ def test_an_orphan_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert states(sweep) == ["COMPLETE"]
 
 
+def test_a_trial_that_another_worker_has_told_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = make(tmp_path / "s", n_trials=2)
+
+    def freeze(point: Mapping[str, Value]) -> dict[str, Any]:
+        first = not sweep.run(0).exists
+        if first:
+            Trials(sweep).study.tell(0, 0.25)
+        return config_of(point, **({"epochs": 1000, "seconds": 0.05} if first else {}))
+
+    work(sweep, freeze)
+    printed = capsys.readouterr().out
+    assert "trial 0: another worker took it over while this one gave no sign of life" in printed
+    assert [trial.state.name for trial in trials_of(sweep)] == ["COMPLETE", "COMPLETE"]
+    assert trials_of(sweep)[0].values == [0.25]
+    assert sweep.run(0).status == RUNNING, "what the other has written there stays"
+    with sweep.run(0).lock():  # our process is gone
+        assert len(read_rows(sweep.run(0).metrics_file)) < 500
+
+
+@pytest.mark.parametrize("end", End)
+def test_a_trial_that_another_worker_runs_is_not_ours_to_tell(end: End, tmp_path: Path) -> None:
+    sweep = make(tmp_path / "s", n_trials=1)
+    trials = Trials(sweep)
+    taken = trials.take()
+    assert taken is not None
+    trials.point(taken)
+    trials.report(taken, 1, 0.5)
+    theirs = json.loads(taken.claim.file.read_text()) | {"host": "far"}
+    taken.claim.file.write_text(json.dumps(theirs))
+    os.utime(taken.claim.file, (0, 0))
+    taken.claim.beat()
+    with pytest.raises(TakenOverError):
+        trials.report(taken, 2, 0.5)
+    with pytest.raises(TakenOverError):
+        trials.tell(taken, Outcome(end, (0.5,) if end is End.COMPLETE else ()))
+    taken.claim.release()
+    assert taken.claim.last_beat == 0, "their claim is left to them"
+    assert states(sweep) == ["RUNNING"]
+    assert trials_of(sweep)[0].intermediate_values == {1: 0.5}
+
+
 def test_signals_reach_the_process_even_while_it_is_started() -> None:
     stop, told = Stop(), []
 
@@ -244,6 +326,21 @@ def test_signals_reach_the_process_even_while_it_is_started() -> None:
     with pytest.raises(Interrupted) as caught:
         stop.check()
     assert caught.value.signum == signal.SIGUSR1
+
+
+def test_relative_paths_start_where_the_study_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = make(tmp_path / "s", n_trials=1)
+    node = {"_target_": "none", "warm": False}
+    typed = {"folder": str(tmp_path / "project")}
+    sweep.write_manifest(replace(sweep.manifest(), launcher=node, origin=typed))
+    bases = Bases((), {(): OmegaConf.create()}, tmp_path)
+    asked = []
+    monkeypatch.setattr(Bases, "read", lambda *given: asked.append(given) or bases)
+    monkeypatch.setattr(Worker, "work", lambda self: None)
+    train_trials(sweep, Stop())
+    assert asked == [(sweep.bases, tmp_path / "project")]
 
 
 # -- what a run is worth --------------------------------------------------------------------------
@@ -273,6 +370,13 @@ def test_the_value_is_that_of_the_weights_kept(
 ) -> None:
     file = tmp_path / "metrics.csv"
     file.write_text(TABLE)
-    rows = read_rows(file)
-    assert len(rows) == 7  # the last line is still being written
-    assert value_of(metric, rows, monitor, mode) == value
+    assert len(read_rows(file)) == 7  # the last line is still being written
+    assert value_of(metric, file, monitor, mode) == value
+    assert kept_figures(file, monitor, mode, (metric,))[metric] == value
+
+
+def test_a_metric_that_no_run_logs_has_no_value(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text(TABLE)
+    with pytest.raises(MissingMetricError, match="val/dise is not logged; did you mean `val/dice`"):
+        value_of("val/dise", file, "val/dice", "max")

@@ -87,8 +87,12 @@ def config_directory() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
-def freeze(composed: DictConfig) -> Config:
+def freeze(composed: DictConfig, base: Path | None = None) -> Config:
     """Resolve and check a composed config.
+
+    Args:
+        composed: by Hydra, or as Hydra would.
+        base: where relative paths start; the folder we are in by default.
 
     Returns:
         Plain dicts, lists and scalars, relative paths made absolute, without the keys that only say
@@ -98,7 +102,7 @@ def freeze(composed: DictConfig) -> Config:
         ConfigError: a value is missing, an interpolation leads nowhere, or a node does not fit the
             signature of its `_target_`; one line per problem.
     """
-    return checked(_resolve(composed))
+    return checked(_resolve(composed), base)
 
 
 def freeze_tool(composed: DictConfig) -> Config:
@@ -114,8 +118,12 @@ def freeze_tool(composed: DictConfig) -> Config:
     return dict(absolute_paths(config, Path.cwd()))
 
 
-def checked(config: Config) -> Config:
+def checked(config: Config, base: Path | None = None) -> Config:
     """Check a plain config, fill in root keys that it lacks, make relative paths absolute.
+
+    Args:
+        config: resolved.
+        base: where relative paths start; the folder we are in by default.
 
     Raises:
         ConfigError: one line per problem.
@@ -126,7 +134,7 @@ def checked(config: Config) -> Config:
     found = [*_root_problems(whole), *problems(whole, "", GIVEN)]
     if found:
         raise ConfigError("\n".join(found))
-    return {key: absolute_paths(value, Path.cwd()) for key, value in whole.items()}
+    return {key: absolute_paths(value, base or Path.cwd()) for key, value in whole.items()}
 
 
 def _resolve(composed: DictConfig) -> Config:

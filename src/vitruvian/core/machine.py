@@ -113,11 +113,29 @@ def gpus_of(config: Mapping[str, Any]) -> int:
     there = len(visible_gpus())
     if trainer.get("accelerator", "auto") not in ("auto", "gpu", "cuda") or not there:
         return 0
-    devices = trainer.get("devices", "auto")
+    return device_count(trainer.get("devices", "auto"), there)
+
+
+def device_count(devices: Any, there: int) -> int:
+    """How many devices `trainer.devices` names: a number, a list, -1 (all), `auto` (one)."""
     if isinstance(devices, Sequence) and not isinstance(devices, str):
         return len(devices)
     count = int(devices) if str(devices).lstrip("-").isdecimal() else 1
-    return count if count > 0 else there  # -1: all
+    return count if count > 0 else there
+
+
+def refuse_nodes(config: Mapping[str, Any]) -> None:
+    """Make sure that a run needs no more than one machine.
+
+    Raises:
+        ConfigError: it does, and nobody would start its other half.
+    """
+    nodes = config["trainer"].get("num_nodes", 1)
+    if nodes != 1:
+        raise ConfigError(
+            f"trainer.num_nodes: {nodes} machines need hydra/launcher=slurm, or a scheduler of "
+            "your own; this launcher starts each run on one"
+        )
 
 
 def processes_of(config: Mapping[str, Any]) -> int:
@@ -142,8 +160,10 @@ def deal(
         share_cores: whether each keeps to cores of its own.
 
     Raises:
-        ConfigError: a run wants more GPUs than there are.
+        ConfigError: a run wants more GPUs than there are, or more than one machine.
     """
+    for config in configs:
+        refuse_nodes(config)
     gpus = max(map(gpus_of, configs), default=0) if isinstance(gpus_per_job, str) else gpus_per_job
     fitting = max(1, len(visible_gpus()) // gpus) if gpus else 1
     shares = machine_shares(fitting if isinstance(jobs, str) else jobs, gpus, share_cores)

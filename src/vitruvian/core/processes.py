@@ -15,6 +15,7 @@ PARENT = "VITRUVIAN_PARENT"  # whose death a process wants to be told of, see `v
 
 # What schedulers and launchers tell the ranks of a run: a process of ours is none of these, and
 # Lightning would take it for one (a sweep inside an sbatch job), or wait for the others.
+_KEPT = ("SLURM_TMPDIR",)  # the node's own disk, on some clusters
 _OF_RANKS = ("SLURM_", "SRUN_", "PMI_", "PMIX_", "OMPI_", "TORCHELASTIC_", "JSM_NAMESPACE_")
 _RANKS = {
     *("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"),
@@ -110,7 +111,7 @@ def own_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(_OF_RANKS) and name not in _RANKS
+        if name in _KEPT or not (name.startswith(_OF_RANKS) or name in _RANKS)
     }
 
 

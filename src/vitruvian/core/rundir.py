@@ -16,7 +16,7 @@ import yaml
 
 from vitruvian.core.config import Config, differences
 from vitruvian.core.errors import RunError
-from vitruvian.core.files import unwritable, write_json, write_text
+from vitruvian.core.files import NO_LOCKS, unwritable, write_json, write_text
 
 # libyaml's write and read the same, several times as fast
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -148,6 +148,8 @@ class RunDirectory:
     def lock(self) -> Iterator[None]:
         """Hold the directory for one training process; the lock dies with the process.
 
+        A file system without locks holds nothing: there the user takes care.
+
         Raises:
             RunError: another process is training here.
         """
@@ -161,9 +163,10 @@ class RunDirectory:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RunError(
-                    f"{self.path} is in use: another process is training in it"
-                ) from error
+                if error.errno not in NO_LOCKS:
+                    raise RunError(
+                        f"{self.path} is in use: another process is training in it"
+                    ) from error
             self._sweep()
             yield
 

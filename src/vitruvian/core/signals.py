@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,8 @@ from typing import Any
 
 # SIGUSR1 and SIGUSR2: schedulers send either some time before the time limit
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+
+ECHO_S = 2.0
 
 
 class Interrupted(BaseException):
@@ -35,7 +38,9 @@ class StopRequest:
 
     While `graceful` is set (inside training), the first signal is only remembered in `signum` and
     whoever trains stops at the next safe place. Otherwise, and at a second signal, `Interrupted`
-    is raised on the spot. Once `deaf` is set signals change nothing: all is done but a last word.
+    is raised on the spot. A second one within `ECHO_S` is the first once more: schedulers signal
+    every process of a job, and those that started others pass it on. Once `deaf` is set signals
+    change nothing: all is done but a last word.
 
     Attributes:
         signum: the first signal that came.
@@ -48,6 +53,7 @@ class StopRequest:
         self.graceful = False
         self.struck = False
         self.deaf = False
+        self._came = 0.0
         self._before: dict[signal.Signals, Any] = {}
         self._owner = os.getpid()
 
@@ -78,8 +84,10 @@ class StopRequest:
     def _handle(self, signum: int, _: FrameType | None) -> None:
         if self.deaf or os.getpid() != self._owner:  # a forked worker leaves it to its program
             return
-        first, self.signum = self.signum is None, self.signum or signum
-        if self.graceful and first:
+        now = time.monotonic()
+        if self.signum is None:
+            self.signum, self._came = signum, now
+        if self.graceful and now - self._came <= ECHO_S:
             return
         self.struck = True
         raise Interrupted(self.signum)

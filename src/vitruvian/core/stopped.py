@@ -14,8 +14,8 @@ from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RunDirectory
 from vitruvian.core.signals import Interrupted
 
 FUTILE = (
-    "the time limit is too short to begin: no step was made between the start and the signal; "
-    "give the job more time"
+    "the time limit is too short: between this start and the signal no checkpoint could be "
+    "written, as in the starts before it; give the job more time"
 )
 
 

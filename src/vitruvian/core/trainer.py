@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,20 @@ def build_trainer(
         trainer = build(node, "trainer", **given, **_house_rules(run))
     if trainer.world_size > 1 and not isinstance(trainer.strategy, RunDDP):
         # Lightning would start the other ranks on this command line: another run for each
-        raise ConfigError("trainer.devices: more than one needs trainer=ddp; choose that first")
+        raise ConfigError(
+            "trainer.devices: more than one needs trainer=ddp (or fsdp); choose that first"
+        )
+    if trainer.num_nodes > 1 and not _many_nodes_started():
+        raise ConfigError(
+            f"trainer.num_nodes: {trainer.num_nodes} machines need somebody who starts the run on "
+            "each: hydra/launcher=slurm, srun or torchrun"
+        )
     return trainer, resume
+
+
+def _many_nodes_started() -> bool:
+    """Whether a scheduler, or a user with torchrun's variables, has started us among others."""
+    return bool({"SLURM_PROCID", "MASTER_ADDR", "RANK"} & os.environ.keys())
 
 
 def build_callbacks(

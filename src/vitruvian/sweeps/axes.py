@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from hydra.core.override_parser.types import Override
 from vitruvian.core.errors import ConfigError
 
 MOST = 1_000_000  # points of a sweep; more is a mistyped range
+
+_SPECIAL = re.compile(r"[][(){},'\"\\=]|^\s|\s$|^$")  # what means something in the grammar
+_BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # only there a backslash means something
+_ESCAPED = {"'": "\\'", "": ""}
 
 Axes = Mapping[str, Sequence[str]]  # the values of each swept key, as typed after the `=`
 
@@ -32,7 +37,7 @@ def split_arguments(
     Returns:
         The overrides that all runs share, and the swept ones by their keys.
     """
-    lines = [f"{key}={value}" for key, value in params.items()]
+    lines = [f"{key}={written(value, as_typed=True)}" for key, value in params.items()]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides([*lines, *arguments])
     last = {override.get_key_element(): override for override in parsed}
     fixed = [one.input_line or "" for one in last.values() if not one.is_sweep_override()]
@@ -109,24 +114,33 @@ def _content(name: str, file: str) -> Any:
 
 def _point(name: str, number: int, entry: Any) -> dict[str, str]:
     if isinstance(entry, dict) and entry:
-        return {str(key): _written(value) for key, value in entry.items()}
+        return {str(key): written(value) for key, value in entry.items()}
     pairs = [str(line).partition("=") for line in entry] if isinstance(entry, list) else []
     if not pairs or not all(equals for _, equals, _ in pairs):
         raise ConfigError(f"{name}, point {number}: expected key: value pairs, or key=value texts")
     return {key: text for key, _, text in pairs}
 
 
-def _written(value: Any) -> str:
-    """A value of a YAML file, as it would be typed in a shell."""
+def written(value: Any, as_typed: bool = False) -> str:
+    """A value of a YAML file, as it would be typed in a shell.
+
+    Args:
+        value: plain.
+        as_typed: whether a text is in Hydra's grammar already, such as `0.1,0.2`; otherwise it is
+            one value, and is quoted where the grammar would see more in it.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{','.join(_written(item) for item in value)}]"
+        return f"[{','.join(written(item) for item in value)}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{_written(item)}' for key, item in value.items())}}}"
-    return str(value)
+        return f"{{{','.join(f'{key}:{written(item)}' for key, item in value.items())}}}"
+    text = str(value)
+    if as_typed or "${" in text or not _SPECIAL.search(text):
+        return text
+    return "'" + _BEFORE_QUOTE.sub(lambda found: 2 * found[1] + _ESCAPED[found[2]], text) + "'"
 
 
 def overrides_of(point: Mapping[str, str]) -> tuple[str, ...]:

@@ -35,11 +35,18 @@ class Bases:
     Args:
         groups: names of the config groups that are swept, such as `model`.
         composed: the config of each combination of their options.
+        base: where relative paths start; the folder we are in by default.
     """
 
-    def __init__(self, groups: Iterable[str], composed: Mapping[Groups, DictConfig]) -> None:
+    def __init__(
+        self,
+        groups: Iterable[str],
+        composed: Mapping[Groups, DictConfig],
+        base: Path | None = None,
+    ) -> None:
         self.groups = tuple(sorted(groups))
         self._composed = dict(composed)
+        self._base = base
 
     @property
     def combinations(self) -> list[Groups]:
@@ -61,7 +68,7 @@ class Bases:
         for key, value in values.items():
             if key not in self.groups:
                 _set(config, key, read_value(key, value) if isinstance(value, str) else value)
-        return freeze(config)
+        return freeze(config, self._base)
 
     def write(self, folder: Path) -> None:
         """Write all bases, so that `read` gives them back on any machine.
@@ -78,8 +85,12 @@ class Bases:
         write_text(folder / _INDEX, yaml.safe_dump([list(self.groups), combinations]))
 
     @classmethod
-    def read(cls, folder: Path) -> Bases:
+    def read(cls, folder: Path, base: Path | None = None) -> Bases:
         """Read what `write` wrote.
+
+        Args:
+            folder: it wrote into.
+            base: where relative paths start: the folder of the command that made the bases.
 
         Raises:
             RunError: a file is gone or damaged.
@@ -93,7 +104,7 @@ class Bases:
         except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
             told = " ".join(str(error).split())
             raise RunError(f"{folder}: the bases of the trials are damaged ({told})") from error
-        return cls(groups, composed)
+        return cls(groups, composed, base)
 
 
 def _load(file: Path) -> DictConfig:

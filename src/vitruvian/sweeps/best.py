@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 def best_lines(sweep: SweepDirectory) -> list[str]:
     """How a study stands, and its best trial; of several objectives all that no other one beats.
 
-    Nothing where no trial has begun.
-
     Raises:
         RunError: the study's storage cannot be used.
     """
@@ -30,8 +28,6 @@ def best_lines(sweep: SweepDirectory) -> list[str]:
         complete = any(one.state == TrialState.COMPLETE for one in trials)
         best = study.best_trials if complete else []
         stopped = study.user_attrs.get(STOPPED)
-    if not trials:
-        return []
     lines = [f"{len(trials)} of {manifest.study['n_trials']} trials: {_counted(trials)}"]
     lines += [f"the study was stopped: {stopped}"] if stopped else _last_failure(trials)
     if not best:

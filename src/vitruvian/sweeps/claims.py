@@ -47,12 +47,28 @@ class Claim:
 
     def release(self) -> None:
         """Give it back: another worker may continue at once."""
-        self.file.unlink(missing_ok=True)
+        if not self.is_anothers:
+            self.file.unlink(missing_ok=True)
 
     def beat(self) -> None:
-        """Give a sign of life."""
+        """Give a sign of life; not for another, who must give its own."""
         with suppress(OSError):  # a disk that is away for a moment; the next one may arrive
-            os.utime(self.file)
+            if not self.is_anothers:
+                os.utime(self.file)
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether another process holds it: it was taken from us while we were silent."""
+        holder = self._read()
+        return holder is not None and holder[:2] != (platform.node(), os.getpid())
+
+    def _read(self) -> tuple[str, int, str | None] | None:
+        """Host, process and its birth, as its holder wrote them; None if nobody did."""
+        try:
+            content = json.loads(self.file.read_text(encoding="utf-8"))
+            return content["host"], int(content["pid"]), content["started"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     @property
     def last_beat(self) -> float | None:
@@ -68,12 +84,10 @@ class Claim:
         Args:
             now: the time of the file system, see `time_of`.
         """
-        last = self.last_beat
-        try:
-            content = json.loads(self.file.read_text(encoding="utf-8"))
-            host, pid, started = content["host"], int(content["pid"]), content["started"]
-        except (OSError, ValueError, KeyError, TypeError):
+        last, holder = self.last_beat, self._read()
+        if holder is None:
             return Holder.NOBODY
+        host, pid, started = holder
         if host == platform.node():
             return Holder.NEIGHBOUR if birth(pid) == started is not None else Holder.NOBODY
         silent = last is None or now - last > SILENCE_S

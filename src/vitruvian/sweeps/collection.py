@@ -10,6 +10,7 @@ The names end as those of the evaluations do (`_leaky`, `_simulated`).
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import Any
 
 from vitruvian.core.errors import RunError
 from vitruvian.core.files import atomic
-from vitruvian.sweeps.directory import SweepDirectory
+from vitruvian.sweeps.directory import Manifest, SweepDirectory
 from vitruvian.sweeps.figures import RunFigures, figures_of
 from vitruvian.sweeps.states import RunState, State, counts_line, read_all
 
@@ -86,22 +87,23 @@ def collect(sweep: SweepDirectory, states: Sequence[RunState]) -> Collection:
     Raises:
         RunError: none is complete.
     """
-    axes = sweep.manifest().axes
+    manifest = sweep.manifest()
     if all(one.state is not State.COMPLETED for one in states):
         raise RunError(
             f"{sweep.path}: no run is complete, nothing to collect: {counts_line(states)}"
         )
-    return Collection(read_all(lambda state: _collected(sweep, state, axes), states), axes)
+    found = read_all(lambda state: _collected(manifest, state), states)
+    return Collection(found, manifest.axes)
 
 
-def _collected(sweep: SweepDirectory, one: RunState, axes: Sequence[str]) -> Collected:
+def _collected(manifest: Manifest, one: RunState) -> Collected:
     done = one.state is State.COMPLETED
     return Collected(
         index=one.entry.index,
         directory=one.entry.name,
         state=one.state,
-        axes=axis_values(one.entry.overrides, axes),
-        figures=figures_of(one.entry.run) if done else _NO_FIGURES,
+        axes=axis_values(one.entry.overrides, manifest.axes),
+        figures=figures_of(one.entry.run, manifest.objectives) if done else _NO_FIGURES,
         reason="" if done else one.reason,
     )
 
@@ -169,13 +171,17 @@ def _columns(collection: Collection) -> dict[str, list[Any]]:
     return columns | {"reason": [run.reason or None for run in runs]}
 
 
+# `03` and `2017_1` are names, whatever Python reads in them.
+_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*|(?=\.\d))(\.\d*)?([eE][+-]?\d+)?|-?inf|nan")
+
+
 def typed(texts: Sequence[str | None]) -> list[Any]:
     """Values of one axis as whole numbers, else as numbers, else as the text they are."""
-    for kind in (int, float):
-        try:
+    given = [text for text in texts if text is not None]
+    for kind, pattern in ((int, _WHOLE), (float, _NUMBER)):
+        if all(pattern.fullmatch(text) for text in given):
             return [None if text is None else kind(text) for text in texts]
-        except ValueError:
-            continue
     return list(texts)
 
 

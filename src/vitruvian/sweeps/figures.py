@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +23,7 @@ import yaml
 
 from vitruvian.core.rundir import RunDirectory
 from vitruvian.report.ends import badness
+from vitruvian.sweeps.objectives import kept_figures
 
 MODEL = "model"
 _SUFFIXES = ("", "_leaky", "_simulated", "_leaky_simulated")  # as core.engine appends them
@@ -58,10 +59,15 @@ class RunFigures:
     seconds: float | None = None
 
 
-def figures_of(run: RunDirectory) -> RunFigures:
-    """Read what a complete run found; what is missing or damaged is left out."""
+def figures_of(run: RunDirectory, objectives: Iterable[str] = ()) -> RunFigures:
+    """Read what a complete run found; what is missing or damaged is left out.
+
+    Args:
+        run: its directory.
+        objectives: logged metrics that are no figures of the validation, but wanted.
+    """
     metric, mode = monitor_of(run)
-    logged = kept_validation(run.metrics_file, metric, mode)
+    logged = kept_figures(run.metrics_file, metric, mode, objectives)
     part, suffix, content = _evaluation(run)
     values, baselines = _evaluated(part, content)
     return RunFigures(
@@ -99,54 +105,6 @@ def _monitor(text: str) -> tuple[str, str]:
         return str(node["metric"]), str(node["mode"])
     except (yaml.YAMLError, KeyError, TypeError):
         return "", "min"
-
-
-def kept_validation(file: Path, metric: str, mode: str) -> Figures:
-    """What `metrics.csv` says of the validation with the best value of a metric; the first of them.
-
-    Returns:
-        The `val/...` figures of that moment and the metric itself; empty if it was never logged.
-    """
-    try:
-        header, *lines = file.read_bytes().splitlines()
-    except (OSError, ValueError):
-        return {}
-    columns = header.decode("utf-8", "replace").split(",")
-    if metric not in columns:
-        return {}
-    best = _best_line(lines, columns.index(metric), _order(mode))
-    if best is None:
-        return {}
-    cells = zip(columns, best.decode("utf-8", "replace").split(","), strict=False)
-    return {
-        intern(name): float(cell)
-        for name, cell in cells
-        if cell and (name.startswith("val/") or name == metric)
-    }
-
-
-def _order(mode: str) -> Callable[[float], float]:
-    return (lambda value: -value) if mode == "max" else (lambda value: value)
-
-
-def _best_line(lines: list[bytes], column: int, order: Callable[[float], float]) -> bytes | None:
-    """The first line with the best finite value: an equal one does not replace `best.ckpt`."""
-    best, least = None, math.inf
-    for line in lines:
-        cells = line.split(b",", column + 1)
-        if len(cells) <= column or not cells[column]:
-            continue
-        value = order(_number(cells[column]))
-        if math.isfinite(value) and value < least:
-            best, least = line, value
-    return best
-
-
-def _number(cell: bytes) -> float:
-    try:
-        return float(cell)
-    except ValueError:  # half a line, of a run that was killed while it wrote
-        return math.nan
 
 
 # -- what was evaluated ---------------------------------------------------------------------------

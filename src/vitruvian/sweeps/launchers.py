@@ -63,13 +63,14 @@ def go_on_with(sweep: SweepDirectory, node: Config) -> None:
     manifest = sweep.manifest()
     if node == manifest.launcher:
         return
-    if node.get("_target_") != manifest.launcher.get("_target_"):
-        _refuse_to_leave(sweep, manifest.launcher)
+    before = manifest.launcher
+    if node.get("_target_") != before.get("_target_") or not launcher_of(before).outlived:
+        _refuse_to_leave(sweep, before)
     sweep.write_manifest(replace(manifest, launcher=node))
 
 
 def _refuse_to_leave(sweep: SweepDirectory, node: Config) -> None:
-    """Another launcher would know nothing of what the one before still has in hand."""
+    """Another launcher knows nothing of what the one before has in hand; one process holds both."""
     try:
         alive = launcher_of(node).alive(sweep)
     except ConfigError as error:  # its cluster is not to be asked from here, or is no more

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from sys import intern
 
 from vitruvian.core.check import nearest
 from vitruvian.core.errors import RunError
@@ -56,26 +57,101 @@ def need(metric: str, rows: Sequence[Row]) -> None:
     )
 
 
-def value_of(metric: str, rows: Sequence[Row], monitor: str, mode: str) -> float:
-    """The value of a run: the metric where the monitored one was best, whose weights are kept.
-
-    A metric that no validation logs has the last value before that; without any monitored value the
-    last of all.
+def value_of(metric: str, file: Path, monitor: str, mode: str) -> float:
+    """The value of a run, see `kept_figures`.
 
     Raises:
         MissingMetricError: the metric is not logged.
     """
-    need(metric, rows)
-    kept = _kept(rows, monitor, mode)
-    if kept is not None and metric in kept:
-        return kept[metric]
-    until = math.inf if kept is None else kept["step"]
-    values = [row[metric] for row in rows if metric in row and row["step"] <= until]
-    return values[-1] if values else next(row[metric] for row in rows if metric in row)
+    found = kept_figures(file, monitor, mode, (metric,))
+    if metric not in found:
+        need(metric, read_rows(file))
+    return found[metric]
 
 
-def _kept(rows: Sequence[Row], monitor: str, mode: str) -> Row | None:
-    """The first of the best validations: an equal one does not replace `best.ckpt`."""
-    judged = [row for row in rows if math.isfinite(row.get(monitor, math.nan))]
-    choose = min if mode == "min" else max
-    return choose(judged, key=lambda row: row[monitor], default=None)
+def kept_figures(
+    file: Path, monitor: str, mode: str, metrics: Iterable[str] = ()
+) -> dict[str, float]:
+    """What `metrics.csv` says of the weights that were kept: those of the best validation.
+
+    It is searched as bytes, line by line: there may be 10,000 of these files.
+
+    Args:
+        file: the metrics file; a last line that is still being written is left out.
+        monitor: the metric that chooses the weights; the first of equal values counts.
+        mode: whether it is to `min` or `max`.
+        metrics: further ones that are asked for. One that this validation did not log has the last
+            value before it; without any monitored value the last of all.
+
+    Returns:
+        The `val/...` figures of that validation, the monitored metric, and those asked for;
+        without what was never logged.
+    """
+    try:
+        content = file.read_bytes()
+        header, *lines = content[: content.rfind(b"\n") + 1].splitlines()
+    except (OSError, ValueError):
+        return {}
+    columns = header.decode("utf-8", "replace").split(",")
+    best = _best_line(lines, columns.index(monitor), mode) if monitor in columns else None
+    kept = {} if best is None else _cells(columns, best)
+    found = {
+        intern(name): value
+        for name, value in kept.items()
+        if name.startswith("val/") or name == monitor
+    }
+    for metric in metrics:
+        value = kept.get(metric)
+        if value is None:
+            value = _latest(columns, lines, metric, until=kept.get("step", math.inf))
+        if value is not None:
+            found[intern(metric)] = value
+    return found
+
+
+def _cells(columns: Sequence[str], line: bytes) -> dict[str, float]:
+    cells = zip(columns, line.decode("utf-8", "replace").split(","), strict=False)
+    return {name: _number(cell) for name, cell in cells if cell}
+
+
+def _best_line(lines: Sequence[bytes], column: int, mode: str) -> bytes | None:
+    """The first line with the best finite value: an equal one does not replace `best.ckpt`."""
+    best, least, sign = None, math.inf, -1 if mode == "max" else 1
+    for line in lines:
+        cells = line.split(b",", column + 1)
+        if len(cells) <= column or not cells[column]:
+            continue
+        value = sign * _number(cells[column])
+        if math.isfinite(value) and value < least:
+            best, least = line, value
+    return best
+
+
+def _latest(
+    columns: Sequence[str], lines: Sequence[bytes], metric: str, until: float
+) -> float | None:
+    """The last value of a metric up to a step, else its first one; None if it was never logged."""
+    if metric not in columns:
+        return None
+    column, first = columns.index(metric), None
+    step = columns.index("step") if "step" in columns else None
+    for line in reversed(lines):
+        cell = _cell(line, column)
+        if not cell:
+            continue
+        first = _number(cell)
+        if step is None or _number(_cell(line, step)) <= until:
+            break
+    return first
+
+
+def _cell(line: bytes, column: int) -> bytes:
+    cells = line.split(b",", column + 1)
+    return cells[column] if column < len(cells) else b""
+
+
+def _number(text: str | bytes) -> float:
+    try:
+        return float(text)
+    except ValueError:  # damaged
+        return math.nan

@@ -50,7 +50,7 @@ def sweep_points(loader: ConfigLoader, master: DictConfig, arguments: Sequence[s
     manifest = Manifest(
         name=names.pop() if len(names) == 1 else str(master.name),
         overrides=tuple(fixed),
-        axes=tuple(dict.fromkeys(key for point in points for key in point)),
+        axes=tuple(dict.fromkeys(key.lstrip("+~") for point in points for key in point)),
         objectives=objectives_of(keys["objectives"], frozen[0][1]),
         launcher=node,
         origin=origin(),

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from vitruvian.core.errors import ConfigError
+from vitruvian.core.machine import device_count, refuse_nodes
 from vitruvian.core.pool import Processes, Work
 from vitruvian.core.processes import Share
 from vitruvian.core.signals import STOP_SIGNALS, Interrupted
@@ -103,12 +104,13 @@ def _pairs(sweep: SweepDirectory, jobs: Sequence[Job]) -> Iterator[tuple[Job, Wo
 
 def _gpus(ray: Any, job: Job) -> int:
     """GPUs that the config of a job names; with `accelerator: auto` only if the cluster has any."""
+    refuse_nodes(job.config)
     trainer = job.config["trainer"]
     devices, accelerator = trainer.get("devices", 1), trainer.get("accelerator", "auto")
     there = accelerator in ("gpu", "cuda") or ray.cluster_resources().get("GPU", 0) > 0
     if accelerator == "cpu" or not there:
         return 0
-    return len(devices) if isinstance(devices, list) else max(1, int(devices))
+    return device_count(devices, int(ray.cluster_resources().get("GPU", 1)))
 
 
 def _library() -> Any:

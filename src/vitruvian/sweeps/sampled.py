@@ -39,7 +39,7 @@ def sweep_study(loader: ConfigLoader, master: DictConfig, arguments: Sequence[st
         RunError: the directory holds another study.
     """
     keys = sweeper_keys(master)
-    fixed, swept = split_arguments(loader, {}, arguments)
+    fixed, swept = split_arguments(loader, keys["params"], arguments)
     refuse_run([*fixed, *swept])
     node = launcher_node(master)
     launcher = launcher_of(node)  # before anything is written

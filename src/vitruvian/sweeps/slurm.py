@@ -7,26 +7,27 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vitruvian.core.check import nearest
-from vitruvian.core.errors import ConfigError
+from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.files import turn, write_text
-from vitruvian.core.rundir import COMPLETE, FAILED, PRUNED, RunDirectory
 from vitruvian.core.signals import STOP_SIGNALS, StopRequest
 from vitruvian.sweeps import slurm_queue
 from vitruvian.sweeps.directory import SweepDirectory, read_lines
-from vitruvian.sweeps.jobs import RUN, Alive, Job, Launcher
-from vitruvian.sweeps.slurm_job import FrozenJob, python_command, script_lines
+from vitruvian.sweeps.jobs import Alive, Job, Launcher
+from vitruvian.sweeps.slurm_ends import failure, size_of
+from vitruvian.sweeps.slurm_job import FrozenJob, job_of, python_command, script_lines
 from vitruvian.sweeps.slurm_keys import Needs, SlurmKeys
 
 _NAME = "slurm"  # in the list of launches, and the folder of batch scripts below the sweep
 _JOBS_A_SECOND = 20  # how many may start together without overrunning a file system
 _JITTER_S = 30.0  # at most
-_LAST_LINES = 8  # of a log: an error stands before what srun says of it
+_SILENCE_S = 300.0  # of a controller that is started anew, or busy
+_ENDINGS = (*STOP_SIGNALS, signal.SIGHUP)  # the last one: a connection that was lost
 
 
 class Slurm(SlurmKeys, Launcher):
@@ -48,6 +49,8 @@ class Slurm(SlurmKeys, Launcher):
     def start(self, sweep: SweepDirectory, jobs: Sequence[Job]) -> dict[str, str]:
         """Submit what is not in the queue already; see `Launcher.start`."""
         self._check_cluster()
+        logs = {job.name: sweep.logs / f"{job.name}.log" for job in jobs}
+        sizes = {name: size_of(log) for name, log in logs.items()}  # they are appended to
         groups: dict[tuple[Needs, str], list[Job]] = {}
         for job in jobs:
             groups.setdefault((self.needs(job), job.module), []).append(job)
@@ -55,7 +58,11 @@ class Slurm(SlurmKeys, Launcher):
             alive = self.alive(sweep)
             for (needs, _), members in groups.items():
                 self._submit(sweep, needs, [job for job in members if job.name not in alive])
-        return self._await(sweep, jobs) if self.wait else {}
+        if not self.wait:
+            return {}
+        self._await(sweep, logs.keys())
+        reasons = {job.name: failure(job, logs[job.name], sizes[job.name]) for job in jobs}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def alive(self, sweep: SweepDirectory) -> Mapping[str, Alive]:
         """See `Launcher.alive`; SLURM is asked only if something was handed to it."""
@@ -89,8 +96,9 @@ class Slurm(SlurmKeys, Launcher):
         longest = slurm_queue.longest_array() if len(jobs) > 1 else 1
         for first in range(0, len(jobs), longest):
             some = jobs[first : first + longest]
-            ids = self._submit_array(sweep, needs, some)
-            sweep.note_launch(_NAME, dict(zip((job.name for job in some), ids, strict=True)))
+            with _undisturbed():
+                ids = self._submit_array(sweep, needs, some)
+                sweep.note_launch(_NAME, dict(zip((job.name for job in some), ids, strict=True)))
             names = some[0].name if len(some) == 1 else f"{some[0].name} to {some[-1].name}"
             print(f"SLURM job {ids[0].partition('_')[0]}: {names} ({len(some)})", flush=True)
 
@@ -141,7 +149,7 @@ class Slurm(SlurmKeys, Launcher):
             "exclude": self.exclude,
             "array_parallelism": self.array_parallelism or jobs,
             "setup": [
-                *script_lines(logs, sweep.path / _NAME, self.max_restarts),
+                *script_lines(logs, sweep.path / _NAME, self.max_restarts, self.cpus_per_task),
                 *self.setup,
             ],
             "srun_args": self._srun_flags(sweep, needs),
@@ -169,13 +177,54 @@ class Slurm(SlurmKeys, Launcher):
 
     # -- waiting ----------------------------------------------------------------------------------
 
-    def _await(self, sweep: SweepDirectory, jobs: Sequence[Job]) -> dict[str, str]:
-        names = {job.name for job in jobs}
+    def _await(self, sweep: SweepDirectory, names: Set[str]) -> None:
+        """Wait until these jobs have left the queue.
+
+        Raises:
+            RunError: SLURM has not answered for long.
+            Interrupted: a signal came.
+        """
+        silent_since: float | None = None
         with _stoppable():
-            while names & self.alive(sweep).keys():
+            while True:
+                try:
+                    if names.isdisjoint(self.alive(sweep)):
+                        return
+                    silent_since = None
+                except RunError as error:
+                    silent_since = _endured(error, silent_since)
                 time.sleep(self.poll_s)
-        reasons = {job.name: _failure(job, sweep.logs / f"{job.name}.log") for job in jobs}
-        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _endured(error: RunError, since: float | None) -> float:
+    """Say once that SLURM is silent, and give up when it has been for long; since when it is."""
+    now = time.monotonic()
+    if since is None:
+        print(f"{error}; it is asked again for {_SILENCE_S / 60:g} minutes", flush=True)
+        return now
+    if now - since > _SILENCE_S:
+        raise RunError(f"{error}; the jobs themselves go on") from error
+    return since
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A stop signal waits until the numbers of jobs are noted: unknown ones would run twice.
+
+    Other threads may take a signal that is held back here; for those are the handlers. sbatch
+    itself, to which a terminal sends Ctrl-C as well, inherits what is held back.
+    """
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda one, _: came.append(one)) for number in _ENDINGS}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for one in came:
+            signal.raise_signal(one)
 
 
 @contextmanager
@@ -190,42 +239,23 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _failure(job: Job, log: Path) -> str | None:
-    """Why a job that has left the queue is not done, by its own words; SLURM's are not believed."""
-    if job.module != RUN:
-        return _last_error(log)
-    status = RunDirectory(job.path).read_status()
-    state, reason = status.get("state"), status.get("reason")
-    if state in (COMPLETE, PRUNED):
-        return None
-    if state is None:
-        return _last_error(log) or f"it has not begun; see {log}"
-    if state == FAILED or reason:
-        return str(reason or f"see {log}")
-    return f"its process was killed; see {log}"
-
-
-def _last_error(log: Path) -> str | None:
-    """The user's mistake that a log ends with."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-    except OSError:
-        return None
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return errors[-1] if errors else None
-
-
 # -- what was handed over -------------------------------------------------------------------------
 
 
 def _queued(sweep: SweepDirectory) -> list[tuple[str, str, Alive]]:
     """Number, name and state of what waits or runs, of all that SLURM was ever given."""
     launches = [one for one in read_lines(sweep.launches_file) if one.get("launcher") == _NAME]
-    names = {str(number): name for one in launches for name, number in one["jobs"].items()}
-    if not names:
+    noted = {str(number): name for one in launches for name, number in one["jobs"].items()}
+    folder = sweep.path / _NAME
+    if not noted and not any(folder.glob("*.logs")):
         return []
-    alive = slurm_queue.queue(names, _job_name(sweep))
-    return [(one, names[one], state) for one, state in alive.items()]
+    found = []
+    for job in slurm_queue.queue(_job_name(sweep)):
+        task = job.id.partition("_")[2]
+        # who handed it over may have been killed before it could note the number
+        name = noted.get(job.id) or job_of(folder, job.script, int(task or 0))
+        found += [(job.id, name, job.state)] if name is not None else []
+    return found
 
 
 def _job_name(sweep: SweepDirectory) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shlex
 import signal
 import sys
@@ -69,7 +70,27 @@ def python_command(python: str | None, container: str | None) -> str:
     return f"$vitruvian_env {python or shlex.quote(sys.executable)}"
 
 
-def script_lines(logs: Path, folder: Path, max_restarts: int) -> list[str]:
+def job_of(folder: Path, script: str, task: int) -> str | None:
+    """The name of the job that a script, handed to sbatch, starts as one task of its array.
+
+    Args:
+        folder: where the scripts of a sweep are.
+        script: what SLURM calls it; its folder may have another name there. Its own is unique.
+        task: the place in the array; 0 of a job alone.
+
+    Returns:
+        None if it is none of this sweep's.
+    """
+    try:
+        text = (folder / Path(script).name).read_text(encoding="utf-8")
+        listed = _LISTED.search(text)
+        logs = (folder / listed[1]).read_text(encoding="utf-8").splitlines() if listed else []
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Path(logs[task]).stem if task < len(logs) else None
+
+
+def script_lines(logs: Path, folder: Path, max_restarts: int, threads: int) -> list[str]:
     """The lines of the batch script before `srun`.
 
     The job prints into its log. A stop signal does not end the script, which waits for what the run
@@ -82,16 +103,20 @@ def script_lines(logs: Path, folder: Path, max_restarts: int) -> list[str]:
         logs: a file with one line for each job of the array: its log.
         folder: where submitit keeps the jobs; theirs are removed when they are done.
         max_restarts: how often a killed run is started again.
+        threads: of each process, unless OMP_NUM_THREADS is set. Not every cluster keeps a job to
+            its cores, and the libraries take all that they see.
     """
     return _SCRIPT.format(
         logs=shlex.quote(str(logs)),
         folder=shlex.quote(str(folder)),
         max_restarts=max_restarts,
+        threads=threads,
         block=_BLOCK,
         asked=" | ".join(str(128 + number) for number in STOP_SIGNALS if number != signal.SIGTERM),
     ).splitlines()
 
 
+_LISTED = re.compile(r"/([0-9a-f]+\.logs)\b")  # in the first line of the script
 _SCRIPT = """\
 exec >>"$(sed -n "$((${{SLURM_ARRAY_TASK_ID:-0}} + 1))p" {logs})" 2>&1
 vitruvian_job={folder}/$SLURM_JOB_ID
@@ -119,6 +144,7 @@ vitruvian_end() {{
 }}
 trap vitruvian_end EXIT
 trap : TERM INT USR1 USR2  # the run answers; this script waits for it
+export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-{threads}}}"
 vitruvian_env=
 if env {block} true 2>/dev/null; then vitruvian_env="env {block}"; fi
 """

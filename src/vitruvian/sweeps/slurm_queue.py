@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from vitruvian.core.errors import ConfigError, RunError
@@ -29,29 +30,38 @@ def needed(command: str) -> None:
         )
 
 
-def queue(ids: Collection[str], called: str) -> dict[str, Alive]:
-    """Which of these jobs wait or run.
+@dataclass(frozen=True)
+class Queued:
+    """A job that waits or runs.
+
+    Attributes:
+        id: its number: `12`, or `12_3` of an array.
+        state: which of the two.
+        script: the file that was handed to sbatch, as far as SLURM tells it.
+    """
+
+    id: str
+    state: Alive
+    script: str
+
+
+def queue(called: str) -> list[Queued]:
+    """The jobs of one name that wait or run.
 
     SLURM forgets jobs that have ended; what became of them is in their run directories.
-
-    Args:
-        ids: their numbers: `12`, or `12_3` of an array.
-        called: the name that they all have; SLURM may give a number a second time.
 
     Raises:
         ConfigError: SLURM's commands are not installed here.
         RunError: the controller does not answer.
     """
-    found: dict[str, Alive] = {}
-    for some in _batches(sorted({one.partition("_")[0] for one in ids}, key=int)):
-        # -r: one line for each task of an array, also while they wait together
-        for line in _asked(
-            "squeue", "-h", "-r", "-o", "%i %T %j", "-j", ",".join(some)
-        ).splitlines():
-            one, state, name = line.strip().split(" ", 2)
-            if name == called:
-                found[one] = "queued" if state in _WAITING else "running"
-    return {one: found[one] for one in ids if one in found}
+    # -r: one line for each task of an array, also while they wait; -a: in hidden partitions, too
+    told = _asked("squeue", "-h", "-r", "-a", f"--name={called}", "-o", "%i|%T|%j|%o")
+    lines = (line.split("|", 3) for line in told.splitlines())
+    return [
+        Queued(one, "queued" if state in _WAITING else "running", script)
+        for one, state, name, script in lines
+        if name == called
+    ]
 
 
 def cancel(ids: Iterable[str]) -> None:
@@ -102,5 +112,5 @@ def _asked(command: str, *arguments: str) -> str:
 
 
 def _forgotten(words: str) -> bool:
-    """A single job that SLURM has forgotten is an error to squeue; to us it is not alive."""
+    """A job that has just ended is an error to scancel; to us it is what was wanted."""
     return "Invalid job id" in words

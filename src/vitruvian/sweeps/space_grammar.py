@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 
 from vitruvian.core.check import nearest
 from vitruvian.core.errors import ConfigError
+from vitruvian.sweeps.axes import written
 from vitruvian.sweeps.space import Parameter
 
 Swept = dict[str, Override]
@@ -24,7 +25,7 @@ def read_space(
     loader: Any,
 ) -> tuple[Parameter, ...]:
     """The parameters of a space; see `Space.of`."""
-    lines = [f"{key}={_text(value)}" for key, value in params.items()]
+    lines = [f"{key}={written(value, as_typed=True)}" for key, value in params.items()]
     swept, fixed = _divided(_parsed([*lines, *overrides], loader))
     free = [_parameter(key, one) for key, one in swept.items()]
     bound: list[Parameter] = []
@@ -32,7 +33,7 @@ def read_space(
         owner = _owner(condition, free, fixed)
         if owner is None:  # the command line has settled that it never holds
             continue
-        lines = [f"{key}={_text(value)}" for key, value in entries.items()]
+        lines = [f"{key}={written(value, as_typed=True)}" for key, value in entries.items()]
         given = {one.get_key_element(): one for one in _parsed(lines, loader)}
         always = (owner[1],) == _choices_of(owner[0], free)
         bound += [
@@ -147,10 +148,3 @@ def _range(key: str, sweep: RangeSweep, when: tuple[str, str] | None) -> Paramet
     return Parameter(
         key, "int" if whole else "float", low=values[0], high=values[-1], step=step, when=when
     )
-
-
-def _text(value: Any) -> str:
-    """What a YAML file holds, as it would be typed."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)

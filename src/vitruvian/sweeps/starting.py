@@ -42,7 +42,7 @@ def start(sweep: SweepDirectory, launcher: Launcher, runs: Sequence[SweepRun] | 
         saved = f"the state is saved, continue with: vitruvian-sweep resume {sweep.path}"
         print(f"{stop}; {go_on if launcher.outlived else saved}")
         return stop.exit_code
-    if sampled:
+    if sampled and sweep.runs():  # none yet where the workers are only queued
         _tell_best(sweep)
     for name, reason in failed.items():
         show(RunError(f"{name} failed: {reason}"))

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, PRUNED, RUNNING
+from vitruvian.sweeps.claims import Claim, Holder
 from vitruvian.sweeps.directory import SweepRun
 from vitruvian.sweeps.jobs import Alive
 
@@ -111,6 +112,7 @@ def states_of(
     alive: Mapping[str, Alive],
     study: bool = False,
     now: datetime | None = None,
+    told: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> list[RunState]:
     """What became of each run.
 
@@ -119,11 +121,12 @@ def states_of(
         alive: what the launcher says, by the names of its jobs.
         study: whether those are workers, each of which trains one run after the other.
         now: the time to judge by; that of this machine by default.
+        told: what a study says of runs that say nothing, by their numbers.
     """
-    moment = now or datetime.now(UTC)
-    statuses = read_all(lambda entry: entry.run.read_status(), runs)
+    moment, others = now or datetime.now(UTC), told or {}
+    statuses = read_all(lambda one: one.run.read_status() or others.get(one.index, {}), runs)
     return [
-        _judged(entry, status, _word(entry, alive, study), study, moment)
+        _judged(entry, status, _word(entry, status, alive, study, moment), moment)
         for entry, status in zip(runs, statuses, strict=True)
     ]
 
@@ -158,19 +161,27 @@ def read_all(read: Callable[[One], Found], items: Sequence[One]) -> list[Found]:
         return found + [one for part in parts for one in part]
 
 
-def _word(entry: SweepRun, alive: Mapping[str, Alive], study: bool) -> Alive | None:
-    """What the launcher says of a run; of a study's, that a worker will turn to it."""
-    if study:
-        return "queued" if alive else None
-    return alive.get(entry.name)
+def _word(
+    entry: SweepRun,
+    status: Mapping[str, Any],
+    alive: Mapping[str, Alive],
+    study: bool,
+    now: datetime,
+) -> Alive | None:
+    """What the launcher says of a run; of a study's, that a worker has it, or will turn to it."""
+    if not study:
+        return alive.get(entry.name)
+    if status.get("state") in (COMPLETE, PRUNED, FAILED):
+        return None  # a trial that failed is not tried again
+    if Claim(entry.run.path).holder(now.timestamp()) is not Holder.NOBODY:
+        return "running"
+    return "queued" if alive else None
 
 
 def _judged(
-    entry: SweepRun, status: Mapping[str, Any], word: Alive | None, study: bool, now: datetime
+    entry: SweepRun, status: Mapping[str, Any], word: Alive | None, now: datetime
 ) -> RunState:
     silent = _seconds(status.get("updated"), now)
-    if status.get("state") == FAILED and study:
-        word = None  # a trial that failed is not tried again
     return RunState(entry, _state(status, word, silent), status, silent)
 
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from vitruvian.report.table import Uncut, decimals
 from vitruvian.sweeps.directory import Manifest, SweepDirectory
-from vitruvian.sweeps.figures import kept_validation, monitor_of
+from vitruvian.sweeps.figures import monitor_of
+from vitruvian.sweeps.objectives import kept_figures
 from vitruvian.sweeps.states import MOVING, RunState, State, counts_line, read_all
 
 SHOWN = 20
@@ -48,8 +49,17 @@ class Board:
         self._settled: dict[int, float] = {}
         self._metric, self._mode = next(iter(manifest.objectives.items()), ("", "min"))
 
-    def show(self, states: Sequence[RunState], console: Console, note: str = "") -> None:
-        """Print everything; `note` is what could not be found out."""
+    def show(
+        self, states: Sequence[RunState], console: Console, note: str = "", busy: bool = False
+    ) -> None:
+        """Print everything.
+
+        Args:
+            states: of all runs.
+            console: where.
+            note: what could not be found out.
+            busy: whether it goes on by itself.
+        """
         for line in self._head(states):
             console.print(Text(line), soft_wrap=True)
         if note:
@@ -60,7 +70,7 @@ class Board:
                 console.print(Uncut(tabulate(str(state), found[:SHOWN])), crop=False)
                 if len(found) > SHOWN:
                     console.print(f"... and {len(found) - SHOWN} more {state}")
-        for line in self._foot(states):
+        for line in self._foot(states, busy):
             console.print(Text(line), soft_wrap=True)
 
     # -- lines ------------------------------------------------------------------------------------
@@ -73,8 +83,9 @@ class Board:
         more = f" ({left} of {left + count} trials not begun)" if left else ""
         yield f"{count} run{'' if count == 1 else 's'}: {counts_line(states)}{more}"
 
-    def _foot(self, states: Sequence[RunState]) -> Iterator[str]:
-        seconds = seconds_left(states, trials_left(self._manifest, states))
+    def _foot(self, states: Sequence[RunState], busy: bool) -> Iterator[str]:
+        left = trials_left(self._manifest, states)
+        seconds = seconds_left(states, left)
         if seconds is not None:
             yield f"about {duration(seconds)} to go at this pace"
         best = self.best(states)
@@ -82,9 +93,11 @@ class Board:
             data = " on SIMULATED data" if best.one.status.get("simulated") else ""
             found = f"{self._metric} {figure(best.value)}{data}"
             yield f"best so far: {found} in {best.one.entry.run.path}{self._what(best.one, ', ')}"
-        if any(one.state in _HALTED for one in states):
+        # a trial that failed is not tried again, however often its study is resumed
+        halted = _HALTED - {State.FAILED} if self._manifest.study is not None else _HALTED
+        if any(one.state in halted for one in states) or (left and not busy):
             yield f"start what is not complete with: vitruvian-sweep resume {self._sweep.path}"
-        if any(one.state is State.COMPLETED for one in states) and not _moves(states):
+        if any(one.state is State.COMPLETED for one in states) and not busy:
             yield f"tables of all runs: vitruvian-sweep collect {self._sweep.path}"
 
     def best(self, states: Sequence[RunState]) -> Best | None:
@@ -100,7 +113,8 @@ class Board:
         index = one.entry.index
         if index not in self._settled:
             run = one.entry.run
-            value = kept_validation(run.metrics_file, *monitor_of(run)).get(self._metric, math.nan)
+            found = kept_figures(run.metrics_file, *monitor_of(run), (self._metric,))
+            value = found.get(self._metric, math.nan)
             if one.state is not State.COMPLETED:
                 return value
             self._settled[index] = value
@@ -154,10 +168,6 @@ class Board:
 _HALTED = frozenset({State.NOT_STARTED, State.INTERRUPTED, State.LOST, State.FAILED})
 _KEEPING = MOVING | {State.COMPLETED, State.INTERRUPTED}
 _WHY = {State.LOST: "it says that it runs, but nobody runs it: killed, or its machine failed"}
-
-
-def _moves(states: Iterable[RunState]) -> bool:
-    return any(one.state in MOVING for one in states)
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:

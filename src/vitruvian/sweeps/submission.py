@@ -84,7 +84,7 @@ def drafted(sweep: SweepDirectory) -> Iterator[SweepDirectory]:
     Raises:
         RunError: the place is taken, or cannot be written.
     """
-    if sweep.path.exists() and any(sweep.path.iterdir()):
+    if sweep.path.exists() and not _is_empty(sweep.path):
         raise RunError(f"{sweep.path} is not empty: give another hydra.sweep.dir=...")
     draft = SweepDirectory(sweep.path.with_name(f".{sweep.path.name}.{secrets.token_hex(3)}.tmp"))
     try:
@@ -95,6 +95,10 @@ def drafted(sweep: SweepDirectory) -> Iterator[SweepDirectory]:
         raise unwritable(sweep.path, error) from error
     finally:
         shutil.rmtree(draft.path, ignore_errors=True)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def start_and_leave(sweep: SweepDirectory, launcher: Launcher) -> None:

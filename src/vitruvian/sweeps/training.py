@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from vitruvian.core.errors import RunError
 from vitruvian.core.processes import Process, Start
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, PRUNED
+from vitruvian.core.signals import STOP_SIGNALS
 from vitruvian.sweeps.directory import SweepDirectory
 from vitruvian.sweeps.jobs import RUN
 from vitruvian.sweeps.objectives import (
@@ -20,7 +22,7 @@ from vitruvian.sweeps.objectives import (
     validations,
     value_of,
 )
-from vitruvian.sweeps.trials import End, Outcome, Taken, Trials
+from vitruvian.sweeps.trials import End, Outcome, Taken, TakenOverError, Trials
 
 if TYPE_CHECKING:
     from vitruvian.sweeps.worker import Stop
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 GRACE_S = 2.0  # a signal to all processes of a job may reach the run before it reaches us
 PATIENCE_S = 300.0  # for a run that is pruned to end at a checkpoint
+_ENDED = (COMPLETE, PRUNED, FAILED)
 
 
 class Training:
@@ -51,11 +54,24 @@ class Training:
 
         Raises:
             MissingMetricError: an objective is not logged.
+            TakenOverError: the trial is another worker's.
             Interrupted: a signal came; the run has saved its state.
         """
-        self._wait_until_free()
-        if self._run.status in (COMPLETE, PRUNED, FAILED):  # its worker died before it could tell
-            return self._settled(None)
+        most = int(self._trials.manifest.launcher.get("max_restarts", 1))
+        for number in itertools.count(1):
+            self._wait_until_free()
+            if self._run.status in _ENDED:  # its worker died before it could tell
+                break
+            process = self._train(start)
+            if not self._was_killed(process) or number > most:
+                return self._settled(process)
+            self._check_signals()
+            told = f"{_end_of(process.poll() or 0)}, it is continued ({number} of {most})"
+            print(f"trial {self._taken.number}: {told}", flush=True)
+        return self._settled(None)
+
+    def _train(self, start: Start) -> Process:
+        """Start the run, or continue it, and follow it to its end."""
         log = self._sweep.logs / f"{self._run.path.name}.log"
         before = _stamp(self._run.last)
         process = start(RUN, self._run.path, log)
@@ -69,11 +85,21 @@ class Training:
             _end(process)
             self._note(FAILED, str(error))
             raise
+        except TakenOverError:  # its directory is another's: it must not write there any more
+            _kill(process)
+            raise
         finally:
             self._stop.process = None
             self._stop.moved = self._stop.moved or _stamp(self._run.last) != before
             process.send_signal(signal.SIGTERM)  # nothing, unless an error brought us here
-        return self._settled(process)
+        return process
+
+    def _was_killed(self, process: Process) -> bool:
+        """Whether a signal that nobody sends to stop a run has ended it, or one of its ranks."""
+        code = process.poll() or 0
+        number = -code if code < 0 else code - 128
+        killed = number > 0 and number not in STOP_SIGNALS
+        return killed and self._pruned_at is None and self._run.status not in _ENDED
 
     def _wait_until_free(self) -> None:
         """The orphan of a worker that was killed may still be saving its state."""
@@ -139,10 +165,10 @@ class Training:
         return Outcome(End.FAILED, reason=self._reason() or "it failed")
 
     def _judged(self) -> Outcome:
-        rows, monitor = read_rows(self._run.metrics_file), self._run.config["monitor"]
+        file, monitor = self._run.metrics_file, self._run.config["monitor"]
         return Outcome.of_values(
             {
-                metric: value_of(metric, rows, monitor["metric"], monitor["mode"])
+                metric: value_of(metric, file, monitor["metric"], monitor["mode"])
                 for metric in self._trials.manifest.objectives
             }
         )
@@ -169,6 +195,7 @@ class Training:
         return Outcome(End.FAILED, reason=reason)
 
     def _note(self, state: str, reason: str) -> None:
+        self._trials.check_ours(self._taken)
         self._run.write_status(state, **self._run.progress(), reason=reason)
 
     def _reason(self) -> str:
@@ -192,6 +219,12 @@ def _end(process: Process) -> None:
         time.sleep(POLL_S / 5)
         if time.monotonic() > until:
             process.send_signal(signal.SIGKILL)
+
+
+def _kill(process: Process) -> None:
+    process.send_signal(signal.SIGKILL)
+    while process.poll() is None:
+        time.sleep(POLL_S / 5)
 
 
 def _end_of(code: int) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 TURN = ".turn"
 REASON, RUN, STOPPED = "reason", "run", "stopped"  # notes that a study keeps
+
+
+class TakenOverError(Exception):
+    """A trial is another worker's: it was adopted while we gave no sign of life."""
 
 
 class End(Enum):
@@ -146,19 +150,50 @@ class Trials:
         return Taken(trial, run, Claim(run.path), reported)
 
     def point(self, taken: Taken) -> dict[str, Value]:
-        """What the trial consists of; one that was adopted keeps what it has."""
-        with self._telling():
+        """What the trial consists of; one that was adopted keeps what it has.
+
+        Raises:
+            TakenOverError: it is another worker's.
+        """
+        with self._ours(taken):
             taken.trial.set_user_attr(RUN, taken.run.path.name)
             return self._space.suggest(taken.trial)
 
     # -- telling --------------------------------------------------------------------------------
 
+    def check_ours(self, taken: Taken) -> None:
+        """Make sure that a trial is still ours.
+
+        Raises:
+            TakenOverError: another worker has adopted it, and may have told its end already.
+        """
+        with self._telling():
+            over = taken.trial.storage.get_trial(taken.trial._trial_id).state.is_finished()
+        if over or taken.claim.is_anothers:
+            raise TakenOverError
+
+    @contextmanager
+    def _ours(self, taken: Taken) -> Iterator[None]:
+        """Write to the study about a trial, if it is still ours."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        self.check_ours(taken)
+        try:
+            with self._telling():
+                yield
+        except UpdateFinishedTrialError as error:  # told in this very moment
+            raise TakenOverError from error
+
     def report(self, taken: Taken, epochs: int, value: float) -> None:
-        """Tell the value after so many epochs, once."""
+        """Tell the value after so many epochs, once.
+
+        Raises:
+            TakenOverError: the trial is another worker's.
+        """
         if epochs in taken.reported or not math.isfinite(value):
             return
         taken.reported.add(epochs)
-        with self._telling():
+        with self._ours(taken):
             taken.trial.report(value, epochs)
 
     def should_prune(self, taken: Taken) -> bool:
@@ -167,7 +202,11 @@ class Trials:
             return self._keys["pruner"] is not None and taken.trial.should_prune()
 
     def tell(self, taken: Taken, outcome: Outcome) -> None:
-        """Tell how a trial has ended, and give it back."""
+        """Tell how a trial has ended, and give it back.
+
+        Raises:
+            TakenOverError: it is another worker's.
+        """
         import optuna
         from optuna.trial import TrialState
 
@@ -176,7 +215,7 @@ class Trials:
             End.PRUNED: TrialState.PRUNED,
             End.FAILED: TrialState.FAIL,
         }
-        with self._telling():
+        with self._ours(taken):
             if outcome.reason:
                 taken.trial.set_user_attr(REASON, outcome.reason)
             if isinstance(self.study.sampler, optuna.samplers.GridSampler):

@@ -22,12 +22,13 @@ from vitruvian.core.config import Config
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.parent import follow_parent
 from vitruvian.core.processes import Process, Start, start
+from vitruvian.core.rundir import FAILED
 from vitruvian.core.warm import POSSIBLE, WarmServer, modules_of
 from vitruvian.sweeps.directory import SweepDirectory
 from vitruvian.sweeps.objectives import MissingMetricError
 from vitruvian.sweeps.space import Value
 from vitruvian.sweeps.training import Training
-from vitruvian.sweeps.trials import End, Outcome, Taken, Trials
+from vitruvian.sweeps.trials import End, Outcome, Taken, TakenOverError, Trials
 
 WAIT_S = 3.0  # between two looks at a trial that may have lost its worker
 Freeze = Callable[[Mapping[str, Value]], Config]
@@ -93,18 +94,25 @@ class Worker:
         """
         while (taken := self._next()) is not None:
             try:
-                with taken.claim.held():
-                    outcome = self._outcome(taken)
-            except signals.Interrupted:
-                taken.claim.release()
-                raise
-            except MissingMetricError as error:
-                self.trials.stop(str(error))
-                self.trials.tell(taken, Outcome(End.FAILED, reason=str(error)))
-                raise
-            self.trials.tell(taken, outcome)
-            self._announce(taken, outcome)
-            self._check_failures(outcome)
+                self._work_on(taken)
+            except TakenOverError:
+                told = "another worker took it over while this one gave no sign of life"
+                print(f"trial {taken.number}: {told}; on to the next", flush=True)
+
+    def _work_on(self, taken: Taken) -> None:
+        try:
+            with taken.claim.held():
+                outcome = self._outcome(taken)
+        except signals.Interrupted:
+            taken.claim.release()
+            raise
+        except MissingMetricError as error:
+            self.trials.stop(str(error))
+            self.trials.tell(taken, Outcome(End.FAILED, reason=str(error)))
+            raise
+        self.trials.tell(taken, outcome)
+        self._announce(taken, outcome)
+        self._check_failures(outcome)
 
     def _next(self) -> Taken | None:
         while True:
@@ -124,7 +132,10 @@ class Worker:
             try:
                 frozen = self._freeze(point)
             except ConfigError as error:  # this point; others may do
-                return Outcome(End.FAILED, reason=" ".join(str(error).split()))
+                reason = " ".join(str(error).split())
+                self.trials.check_ours(taken)
+                taken.run.write_status(FAILED, reason=reason)
+                return Outcome(End.FAILED, reason=reason)
             taken.run.claim(frozen, [*self.trials.manifest.overrides, *lines])
         training = Training(taken, self.trials, self._sweep, self._stop)
         return training.outcome(self._start)
@@ -197,8 +208,10 @@ def train_trials(sweep: SweepDirectory, stop: Stop) -> int:
     from vitruvian.sweeps.best import best_lines
 
     sweep.logs.mkdir(exist_ok=True)
+    folder = manifest.origin.get("folder")  # of the command: what its relative paths start from
+    bases = Bases.read(sweep.bases, Path(folder) if folder else None)
     with _starter(sweep, warm=bool(manifest.launcher.get("warm", True))) as start:
-        worker = Worker(sweep, Bases.read(sweep.bases).freeze, stop, start)
+        worker = Worker(sweep, bases.freeze, stop, start)
         worker.work()
     others = worker.trials.unfinished()
     if others:

@@ -44,9 +44,9 @@ def warn(job: str) -> None:
 class Submitted:
     """A sweep in the hands of SLURM, and the process that waits for it."""
 
-    def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
+    def __init__(self, folder: Path, arguments: Sequence[str], base: Sequence[str]) -> None:
         keys = ("hydra/launcher=slurm", "hydra.launcher.wait=true", "hydra.launcher.poll_s=0.5")
-        command = [sys.executable, "-m", "vitruvian.train", "-m", *SMALL, "threads=1", *keys]
+        command = [sys.executable, "-m", "vitruvian.train", "-m", *base, "threads=1", *keys]
         self.out, self.err = folder / "out.txt", folder / "err.txt"
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
@@ -61,12 +61,20 @@ class Submitted:
 
     def id(self, index: int) -> str:
         """The number of a run's job."""
+        return self.id_of(f"{index:04d}")
+
+    def id_of(self, job: str) -> str:
+        """The number of a job."""
         (launch,) = read_lines(self.sweep.launches_file)
-        return str(launch["jobs"][f"{index:04d}"])
+        return str(launch["jobs"][job])
 
     def log(self, index: int) -> str:
         """What a run has printed."""
-        file = self.sweep.logs / f"{index:04d}.log"
+        return self.log_of(f"{index:04d}")
+
+    def log_of(self, job: str) -> str:
+        """What a job has printed."""
+        file = self.sweep.logs / f"{job}.log"
         return file.read_text() if file.is_file() else ""
 
     def status(self, index: int) -> dict[str, Any]:
@@ -106,9 +114,9 @@ def alike(run: Path, whole: Path) -> None:
 
 
 @contextmanager
-def submitted(folder: Path, *arguments: str) -> Iterator[Submitted]:
+def submitted(folder: Path, *arguments: str, base: Sequence[str] = SMALL) -> Iterator[Submitted]:
     """Submit a sweep from a folder; nothing of it is left when the test ends."""
-    sweep = Submitted(folder, arguments)
+    sweep = Submitted(folder, arguments, base)
     try:
         yield sweep
     except BaseException:

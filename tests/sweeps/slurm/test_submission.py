@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RunDirectory
+from vitruvian.sweeps import slurm
 from vitruvian.sweeps.directory import SweepDirectory, read_lines
 from vitruvian.sweeps.jobs import RUN, WORKER, Job
 from vitruvian.sweeps.slurm import Slurm
@@ -126,19 +128,18 @@ def test_alive_jobs_are_not_submitted_again(tmp_path: Path, command: Command) ->
     jobs = sweep_of(tmp_path, {}, {})
     sweep = where(jobs)
     Slurm().start(sweep, jobs)
-    command("squeue", "echo 7_0 COMPLETING sweep-time; echo 7_1 PENDING sweep-time")
+    command("squeue", "echo '7_0|COMPLETING|sweep-time|/x'; echo '7_1|PENDING|sweep-time|/x'")
     assert Slurm().alive(sweep) == {"0000": "running", "0001": "queued"}
     Slurm().start(sweep, jobs)
     assert len(read_lines(sweep.launches_file)) == 1
     assert Slurm().cancel(sweep) == 2
-    command("squeue", "echo 7_0 RUNNING sweep-earlier")  # the numbers began anew
+    command("squeue", "echo '7_0|RUNNING|sweep-earlier|/x'")  # the numbers began anew
     assert Slurm().alive(sweep) == {}
 
 
 def test_forgotten_jobs_are_not_alive(tmp_path: Path, command: Command) -> None:
     jobs = sweep_of(tmp_path, {})
     Slurm().start(where(jobs), jobs)
-    command("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
     assert Slurm().alive(where(jobs)) == {}
     command("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(RunError, match=r"squeue does not answer .Unable to contact"):
@@ -183,9 +184,102 @@ def test_a_run_is_believed_not_slurm(end: str, tmp_path: Path, command: Command)
 def test_error_of_a_run_that_could_not_begin(tmp_path: Path, command: Command) -> None:
     jobs = sweep_of(tmp_path, {})
     log = where(jobs).logs / "0000.log"
-    log.parent.mkdir()
-    log.write_text("error: model.net.width: no such key\nsrun: error: n1: task 0: Exited\n")
+    told = r"error: model.net.width: no such key\nsrun: error: n1: task 0: Exited\n"
+    command("sbatch", f"printf '{told}' >>{log}; echo Submitted batch job 7")
     assert Slurm(wait=True).start(where(jobs), jobs) == {"0000": "model.net.width: no such key"}
+
+
+def test_error_of_an_earlier_start_is_over(tmp_path: Path, command: Command) -> None:
+    jobs = sweep_of(tmp_path, {}, module=WORKER)
+    log = where(jobs).logs / "0000.log"
+    log.parent.mkdir()
+    log.write_text("error: 5 trials in a row have failed\n")
+    command("sbatch", f"echo trial 7 complete >>{log}; echo Submitted batch job 7")
+    assert Slurm(wait=True).start(where(jobs), jobs) == {}
+
+
+# -- a controller that does not answer ------------------------------------------------------------
+
+_RESTART = """\
+echo asked >>{calls}
+case $(wc -l <{calls}) in 1 | 2 | 4) echo 'Unable to contact slurm controller' >&2; exit 1 ;; esac
+[ $(wc -l <{calls}) = 5 ] || echo '7|RUNNING|sweep-time|/x'
+"""
+
+
+def test_a_wait_outlasts_a_restart_of_the_controller(
+    tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = sweep_of(tmp_path, {}, module=WORKER)
+    calls = tmp_path / "calls"
+    command("squeue", _RESTART.format(calls=calls))
+    assert Slurm(wait=True, poll_s=0.1).start(where(jobs), jobs) == {}
+    assert len(calls.read_text().splitlines()) == 5
+    told = "Unable to contact slurm controller"
+    assert capsys.readouterr().out.count(told) == 2, "once for each time it was silent"
+
+
+def test_a_wait_does_not_outlast_everything(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "_SILENCE_S", 0.0)
+    jobs = sweep_of(tmp_path, {})
+    command("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(RunError, match=r"Unable to contact.* the jobs themselves go on"):
+        Slurm(wait=True, poll_s=0.1).start(where(jobs), jobs)
+
+
+# -- an interrupted submission --------------------------------------------------------------------
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StruckError(Exception):
+    """A signal came through."""
+
+
+@pytest.mark.parametrize("number", ENDINGS, ids=lambda number: number.name)
+def test_a_signal_waits_until_the_jobs_are_noted(
+    number: signal.Signals, tmp_path: Path, command: Command
+) -> None:
+    """A terminal sends Ctrl-C to sbatch as well, which then does not end."""
+
+    def strike(*_: object) -> None:
+        raise StruckError
+
+    strikes = f"kill -{number.value} $$; kill -{number.value} $PPID\n"
+    command("sbatch", strikes + _SBATCH.format(folder=tmp_path))
+    jobs = sweep_of(tmp_path, {}, {}, {})
+    before, mask = signal.signal(number, strike), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        with pytest.raises(StruckError):
+            Slurm().start(where(jobs), jobs)
+        assert signal.getsignal(number) is strike
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
+    finally:
+        signal.signal(number, before)
+    (launch,) = read_lines(where(jobs).launches_file)
+    assert launch["jobs"] == {"0000": "7_0", "0001": "7_1"}, "0002 was not handed over any more"
+
+
+def test_jobs_that_nobody_noted_are_found(tmp_path: Path, command: Command) -> None:
+    """The process that handed them over was killed before it could note their numbers."""
+    jobs = sweep_of(tmp_path, {}, {})
+    sweep, cancelled = where(jobs), tmp_path / "cancelled"
+    Slurm().start(sweep, jobs)
+    sweep.launches_file.unlink()
+    (script,) = (sweep.path / "slurm").glob(".submission_file_*.sh")
+    ours = f"/elsewhere/{script.name}"  # the same folder may have another name on that node
+    lines = [f"7_0|RUNNING|sweep-time|{ours}", f"7_1|PENDING|sweep-time|{ours}"]
+    lines += ["9|RUNNING|sweep-time|/other/sweep/time/slurm/.submission_file_1.sh"]
+    lines += ["10|RUNNING|sweep-time|(null)", "11|RUNNING|sweep-time|"]
+    command("squeue", "\n".join(f"echo '{line}'" for line in lines))
+    command("scancel", f'echo "$@" >{cancelled}')
+    assert Slurm().alive(sweep) == {"0000": "running", "0001": "queued"}
+    Slurm().start(sweep, jobs)
+    assert not sweep.launches_file.exists(), "handed over twice"
+    assert Slurm().cancel(sweep) == 2
+    assert cancelled.read_text() == "7_0 7_1\n"
 
 
 # -- the batch script -----------------------------------------------------------------------------
@@ -211,7 +305,7 @@ def test_killed_jobs_go_back_to_the_queue(end: str, tmp_path: Path, command: Com
     command("scontrol", answer)
     logs.write_text(f"{tmp_path}/other.log\n{tmp_path}/ours.log\n")
     pickle.touch()
-    script = "\n".join([*script_lines(logs, tmp_path, max_restarts=2), f"(exit {code})"])
+    script = "\n".join([*script_lines(logs, tmp_path, max_restarts=2, threads=1), f"(exit {code})"])
     array = {"SLURM_JOB_ID": "8", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
     for _ in range(3):
         done = subprocess.run(
@@ -225,6 +319,29 @@ def test_killed_jobs_go_back_to_the_queue(end: str, tmp_path: Path, command: Com
         log = (tmp_path / "ours.log").read_text()
         assert f"killed (exit code {code}): back to the queue, to continue (2 of 2)" in log
         assert "once more: not started again" in log
+
+
+THREADS = {
+    "of the job": (None, [], "3"),
+    "of the user": ("5", [], "5"),
+    "in setup": ("5", ["export OMP_NUM_THREADS=7"], "7"),
+}
+
+
+@pytest.mark.parametrize("whose", THREADS)
+def test_threads_of_a_job(
+    whose: str, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study's worker starts the ranks itself, and each has what a rank of a run has."""
+    users, setup, threads = THREADS[whose]
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if users is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", users)
+    jobs = sweep_of(tmp_path, {"devices": 2}, module=WORKER)
+    Slurm(cpus_per_task=3, setup=setup).start(where(jobs), jobs)
+    command("srun", 'echo "threads: $OMP_NUM_THREADS"')
+    subprocess.run(("bash", tmp_path / "sbatch0"), check=True)
+    assert f"threads: {threads}\n" in (where(jobs).logs / "0000.log").read_text()
 
 
 # -- mistakes -------------------------------------------------------------------------------------
