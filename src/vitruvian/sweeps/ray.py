@@ -110,7 +110,7 @@ def _gpus(ray: Any, job: Job) -> int:
     there = accelerator in ("gpu", "cuda") or ray.cluster_resources().get("GPU", 0) > 0
     if accelerator == "cpu" or not there:
         return 0
-    return device_count(devices, int(ray.cluster_resources().get("GPU", 1)))
+    return device_count(devices, 1)  # -1: all of a machine that Ray has not chosen yet
 
 
 def _library() -> Any:
