@@ -109,6 +109,14 @@ class Kill:
         return type("Killer", (Callback,), {self.hook: staticmethod(strike)})()
 
 
+# of runs of several processes
+MOMENTS = {
+    "mid-epoch": Kill("on_train_batch_end", 5),
+    "in validation": Kill("on_validation_batch_start", 1),
+    "end of an epoch": Kill("on_train_epoch_end", 2),
+}
+
+
 def _work(run: str, overrides: Sequence[str], log: str, kill: Kill | None) -> None:
     _print_to(log)
     torch.set_num_threads(1)

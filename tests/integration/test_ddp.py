@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.runs import (
+    MOMENTS,
     SMALL,
     SMALL_MUSCLE,
     SMALL_SPINE,
@@ -50,12 +51,6 @@ MUSCLE = (
     "trainer.accelerator=cpu",  # three trials of one person on two ranks: one is evaluated twice
     "model.net.dropout=0.5",
 )
-
-MOMENTS = {
-    "mid-epoch": Kill("on_train_batch_end", 5),
-    "in validation": Kill("on_validation_batch_start", 1),
-    "end of an epoch": Kill("on_train_epoch_end", 2),
-}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.integration.runs import SMALL, Kill, log_of, same, state, train, verb
+from tests.integration.runs import MOMENTS, SMALL, log_of, same, state, train, verb
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +28,6 @@ TWO = (
 )
 FSDP = (*TWO, "trainer=fsdp")
 IN_PARTS = (*FSDP, "trainer.strategy.part=50")  # many parts: each is gathered when its turn comes
-
-MOMENTS = {
-    "mid-epoch": Kill("on_train_batch_end", 5),
-    "in validation": Kill("on_validation_batch_start", 1),
-    "end of an epoch": Kill("on_train_epoch_end", 2),
-}
 
 
 @pytest.fixture(scope="module")

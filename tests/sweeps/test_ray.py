@@ -71,6 +71,7 @@ class Cluster:
         ("cpu", 2, 4, 0),
         ("gpu", [0, 1, 2], 0, 3),  # Ray waits for machines that have them
         ("gpu", -1, 4, 1),
+        ("gpu", "auto", 4, 1),
     ],
 )
 def test_gpus_of_a_job(accelerator: str, devices: Any, there: int, gpus: int) -> None:

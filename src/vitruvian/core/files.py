@@ -7,16 +7,16 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vitruvian.core.errors import RunError
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 _DENIED = {errno.EACCES: "permission denied", errno.EROFS: "the file system is read-only"}
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # some cluster file systems
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # some cluster file systems
 _TAKEN = dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "the name is already taken")
 
 
@@ -54,18 +54,48 @@ def turn(lock: Path, guarded: Path) -> Iterator[None]:
     Raises:
         RunError: the lock cannot be made or taken; the message names `guarded`.
     """
+    with _opened_lock(lock, guarded) as handle:
+        _lock(handle, fcntl.LOCK_EX, guarded)
+        yield
+
+
+@contextmanager
+def holding(lock: Path, taken: Callable[[], str]) -> Iterator[None]:
+    """Hold the file `lock`, without waiting; it dies with its process.
+
+    Where the file system has no locks it holds nothing: there the user takes care.
+
+    Args:
+        lock: the file.
+        taken: says that another process holds it.
+
+    Raises:
+        RunError: another process holds it, or it cannot be made or taken.
+    """
+    with _opened_lock(lock, lock) as handle:
+        try:
+            _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, lock)
+        except BlockingIOError as error:
+            raise RunError(taken()) from error
+        yield
+
+
+def _opened_lock(lock: Path, guarded: Path) -> IO[str]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = lock.open("a")
+        return lock.open("a+")
     except OSError as error:
         raise unwritable(guarded, error) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise unwritable(guarded, error) from error
-        yield
+
+
+def _lock(handle: IO[str], how: int, guarded: Path) -> None:
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise unwritable(guarded, error) from error
 
 
 def _settle(temporary: Path, path: Path) -> None:

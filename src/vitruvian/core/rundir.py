@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -16,7 +15,7 @@ import yaml
 
 from vitruvian.core.config import Config, differences
 from vitruvian.core.errors import RunError
-from vitruvian.core.files import NO_LOCKS, unwritable, write_json, write_text
+from vitruvian.core.files import holding, unwritable, write_json, write_text
 
 # libyaml's write and read the same, several times as fast
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -37,6 +36,22 @@ PROGRESS = (
     "simulated",
 )
 
+_PLACES = {
+    "config_file": "config.yaml",
+    "overrides_file": "overrides.txt",
+    "environment_file": "environment.json",
+    "splits_file": "splits.json",
+    "status_file": "status.json",
+    "tracker_file": "tracker.json",
+    "metrics_file": "metrics.csv",
+    "checkpoints": "checkpoints",
+    "last": "checkpoints/last.ckpt",
+    "best": "checkpoints/best.ckpt",
+    "evaluation": "evaluation",
+    "predictions": "predictions",
+    "figures": "figures",
+}
+
 
 class RunDirectory:
     """Names and places of a run's artefacts.
@@ -45,21 +60,28 @@ class RunDirectory:
     process of a run writes (contract 3 of the house).
     """
 
+    config_file: Path
+    overrides_file: Path
+    environment_file: Path
+    splits_file: Path
+    status_file: Path
+    tracker_file: Path
+    metrics_file: Path
+    checkpoints: Path
+    last: Path
+    best: Path
+    evaluation: Path
+    predictions: Path
+    figures: Path
+
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self.config_file = self.path / "config.yaml"
-        self.overrides_file = self.path / "overrides.txt"
-        self.environment_file = self.path / "environment.json"
-        self.splits_file = self.path / "splits.json"
-        self.status_file = self.path / "status.json"
-        self.tracker_file = self.path / "tracker.json"
-        self.metrics_file = self.path / "metrics.csv"
-        self.checkpoints = self.path / "checkpoints"
-        self.last = self.checkpoints / "last.ckpt"
-        self.best = self.checkpoints / "best.ckpt"
-        self.evaluation = self.path / "evaluation"
-        self.predictions = self.path / "predictions"
-        self.figures = self.path / "figures"
+
+    def __getattr__(self, name: str) -> Path:
+        """The place of an artefact, made when it is asked for: a sweep has ten thousand runs."""
+        if name not in _PLACES:
+            raise AttributeError(f"a run directory has no {name}")
+        return self.path / _PLACES[name]
 
     @property
     def exists(self) -> bool:
@@ -154,19 +176,8 @@ class RunDirectory:
             RunError: another process is training here.
         """
         self._make()
-        path = self.path / ".lock"
-        try:
-            handle = path.open("a+")
-        except OSError as error:
-            raise unwritable(path, error) from error
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise RunError(
-                        f"{self.path} is in use: another process is training in it"
-                    ) from error
+        in_use = f"{self.path} is in use: another process is training in it"
+        with holding(self.path / ".lock", lambda: in_use):
             self._sweep()
             yield
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import signal
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from vitruvian.core.errors import RunError
-from vitruvian.core.files import NO_LOCKS, unwritable
+from vitruvian.core.files import holding
 from vitruvian.core.processes import birth
 from vitruvian.core.rundir import INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.sweeps.directory import SweepDirectory, read_lines
@@ -31,17 +30,7 @@ def coordinating(sweep: SweepDirectory, launcher: str, jobs: Sequence[Job]) -> I
     Raises:
         RunError: another process of this kind holds it; or nothing can be written here.
     """
-    lock = sweep.path / ".lock"
-    try:
-        handle = lock.open("a")
-    except OSError as error:
-        raise unwritable(lock, error) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise RunError(_taken(sweep)) from error
+    with holding(sweep.path / ".lock", lambda: _taken(sweep)):
         sweep.logs.mkdir(exist_ok=True)
         ours = dict.fromkeys((job.name for job in jobs), "")
         sweep.note_launch(launcher, ours, pid=os.getpid(), started=birth(os.getpid()))
@@ -131,14 +120,7 @@ def _held(run: RunDirectory) -> bool:
     if run.read_status().get("state") not in (RUNNING, INTERRUPTED):
         return False
     try:
-        handle = (run.path / ".lock").open("a")
-    except OSError:
-        return False
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
+        with run.lock():
             return False
-    return False
+    except RunError:
+        return True

@@ -21,7 +21,6 @@ from vitruvian.sweeps.directory import Manifest, SweepDirectory
 from vitruvian.sweeps.groups import FOLDS, Group, Spread
 
 SHOWN = 20
-MODES = ("min", "max")
 
 
 @dataclass(frozen=True)
