@@ -1,9 +1,10 @@
-# make demo   install, then a small simulated liver study from end to end
+# make demo   install, then reproduce the three papers in small, on simulated data
 # make test   install, then the fast tests
 # make help   the rest
 PYTHON ?= python3
 VENV   ?= .venv
 TORCH  ?= cpu
+EXTRAS ?= dev
 
 TORCH_VERSION := 2.13.0
 # A folder of wheels that pip is configured with; uv does not read pip's configuration.
@@ -17,11 +18,12 @@ CPU_INDEX  ?= https://download.pytorch.org/whl/cpu
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all bench lint type format clean
+.PHONY: help setup demo dashboard test test-slow test-all docs bench lint type format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 	@echo; echo "TORCH=cuda make setup   installs the CUDA build of torch instead of the CPU build"
+	@echo "EXTRAS=dev,mlflow,docs make setup   adds MLflow and what builds the site of the documentation"
 
 setup: $(VENV)/.installed  ## create .venv and install the tested set of packages
 
@@ -33,11 +35,14 @@ else
 	@# torch first and alone: an unpinned torch would bring gigabytes of CUDA
 	$(PIP) install -q --no-index $(CPU_TORCH) 2>/dev/null || $(PIP) install -q --index-url $(CPU_INDEX) $(CPU_TORCH)
 endif
-	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	$(PIP) install -q -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
-demo: setup  ## a small simulated liver study: train, evaluate, predict
-	$(VENV)/bin/python scripts/demo.py
+demo: setup  ## the three papers on simulated data in their quick preset: under ten minutes of running
+	$(VENV)/bin/vitruvian-reproduce paper=all
+
+dashboard: setup  ## show all runs of outputs in TensorBoard, on this machine only (RUNS=folder)
+	$(VENV)/bin/python -u scripts/dashboard.py $(or $(RUNS),outputs)
 
 test: setup  ## the fast tests
 	$(RUN) pytest -n auto --dist worksteal -m "not slow"
@@ -47,6 +52,11 @@ test-slow: setup  ## the slow tests alone
 
 test-all: setup  ## every test, also the slow ones
 	$(RUN) pytest -n auto --dist worksteal
+
+docs: setup  ## the documentation as a site, in build/site; needs EXTRAS=dev,docs make setup
+	@$(RUN) mkdocs --version >/dev/null 2>&1 || { echo "MkDocs is not installed: EXTRAS=dev,docs make -B setup"; exit 2; }
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
+	@echo "build/site/index.html"
 
 bench: setup  ## measure speed side by side with what one would use instead
 	$(RUN) tests.benchmarks

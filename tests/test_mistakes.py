@@ -108,8 +108,8 @@ def assert_told(outcome: Outcome, line: str) -> None:
     assert line in outcome.err
     assert outcome.err.startswith("error: ")
     assert outcome.err.count("\n") == 1, outcome.err
-    said = outcome.out.splitlines()
-    assert said == [] or (len(said) == 1 and said[0].startswith("training in ")), outcome.out
+    said = outcome.out.splitlines()  # of a training the header, no more
+    assert all(line.startswith(("training in ", "  ")) for line in said), outcome.out
 
 
 # -- composing ------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ Evaluate a trained run: each case's metrics and, beside them, the trivial baseli
   name        name of the result files in evaluation/             (the split, _overridden
                                                                    with another configuration)
 
+-v says more (debug lines), -q no more than warnings and results.
+
 Any dotted key overrides the run's frozen configuration, for instance
   vitruvian-evaluate run=DIR split=all name=my_cases datamodule.root=/data/my_cases
 """
@@ -55,6 +57,10 @@ def evaluate() -> int:
     run, checkpoint, config = found.run, found.checkpoint, found.config
 
     from vitruvian.core import engine
+    from vitruvian.core.verbosity import greet
+    from vitruvian.report.closing import after_evaluation, show_next
+    from vitruvian.report.page.ending import hand_over
+    from vitruvian.report.page.run import write_run_page
     from vitruvian.report.result import show_result
 
     splits = engine.splits_of(run, checkpoint)
@@ -64,8 +70,13 @@ def evaluate() -> int:
         print(f"note: this run is not complete: {run.status}")
     name = result_name(keys, checkpoint, bool(changes))
     place = run if run.exists else RunDirectory(Path.cwd())  # a checkpoint that stands alone
+    greet(f"evaluating {checkpoint} on {keys['split']}")
     result = engine.evaluate(place, config, checkpoint, splits, keys["split"], keys["device"], name)
     show_result(result, place.path)
+    if config["page"]:
+        hand_over(lambda: write_run_page(place))
+    if run.exists:
+        show_next(after_evaluation(run, str(keys["split"])))
     return 0
 
 

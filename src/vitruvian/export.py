@@ -7,14 +7,20 @@ from pathlib import Path
 
 from vitruvian.core.cli import choose, exit_with, parse_overrides, take_keys, wants_help
 
-KEYS = {"run": None, "output": None, "stream": "false", "checkpoint": "best"}
+KEYS = {"run": None, "format": "onnx", "output": None, "stream": "false", "checkpoint": "best"}
+
+NAMES = {"onnx": "model.onnx", "torchscript": "model_torchscript.ts", "bundle": "bundle"}
 
 HELP = """vitruvian-export run=DIR [key=value ...]
 
-Write a trained net as ONNX and check it against torch (pip install 'vitruvian[onnx]').
+Write a trained net for another runtime, check it against torch, and write a card beside it.
 
   run         run directory, or a checkpoint file
-  output      the file                                     (model.onnx of the run, or ./model.onnx)
+  format      onnx | torchscript | bundle                                         (onnx)
+              onnx needs pip install 'vitruvian[onnx]'; torchscript is for torch and
+              libtorch alone; bundle is a MONAI bundle of a liver net
+  output      the file, or the folder of a bundle; in the run, or here without a run:
+              model.onnx, model_torchscript.ts, bundle
   stream      true: one step of a net that is fed frame by frame, with its state   (false)
   checkpoint  best | last | PATH                                                  (best)
 """
@@ -32,16 +38,21 @@ def export() -> int:
         return 0
     keys, changes = take_keys(parse_overrides(sys.argv[1:]), KEYS, "export")
     choose(keys, "stream", ("true", "false"))
+    choose(keys, "format", tuple(NAMES))
 
     from vitruvian.core.trained import trained
 
     found = trained(keys, changes, "export")
     beside = found.run.path if found.run.exists else Path()
-    target = Path(str(keys["output"])).expanduser() if keys["output"] else beside / "model.onnx"
+    named, kind = keys["output"], keys["format"]
+    target = Path(str(named)).expanduser() if named else beside / NAMES[kind]
 
     from vitruvian.core import engine
 
-    print(engine.export(found.config, found.checkpoint, target, keys["stream"] == "true"))
+    done = engine.export(found.config, found.checkpoint, target, kind, keys["stream"] == "true")
+    print(f"largest difference from torch: {done.difference:.1e} ({done.tolerance:.0e} allowed)")
+    print(f"card: {done.card}")
+    print(done.path)
     return 0
 
 

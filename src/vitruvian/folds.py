@@ -34,6 +34,8 @@ over the subjects and confidence interval of each predictor, and the best partic
               GPUs of its own                                     (1)
   run         directory of the folds; given alone, continue there (OUTPUT_DIR/NAME/TIME-folds)
 
+-v says more (debug lines), -q no more than warnings and results.
+
 Groups and keys are those of vitruvian-train; the split needs folds: split=leave_one_out or kfold.
 Complete folds are skipped, a failed one does not stop the others, Ctrl-C saves the state of those
 that run. DIR/fold-00 ... are run directories, DIR/evaluation/folds.csv has the rows of all.
@@ -211,12 +213,19 @@ def _collect(plan: FoldPlan) -> None:
 
     from vitruvian.core import engine
     from vitruvian.core.fold_results import collect
+    from vitruvian.core.rundir import RunDirectory
+    from vitruvian.report.closing import after_folds, show_next
+    from vitruvian.report.page.ending import hand_over
+    from vitruvian.report.page.run import write_run_page
     from vitruvian.report.people import best_subjects, show_best
     from vitruvian.report.result import show_result
 
     result = collect(plan, engine.build_task(plan.config))
     show_result(result, plan.path)
     show_best(best_subjects(result.cases.evaluation.rows, result.metrics), Console())
+    if plan.config["page"]:
+        hand_over(lambda: write_run_page(RunDirectory(plan.path)))
+    show_next(after_folds(plan.path, plan.run(plan.complete[0]).path))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ Apply a trained run to new data; the results name the run they come from.
   checkpoint  best | last | PATH                                  (best)
   device      auto | cpu | gpu                                    (auto)
 
+-v says more (debug lines), -q no more than warnings and results.
+
 Any dotted key overrides the run's frozen configuration, for instance
   vitruvian-predict run=DIR input=scan.nii.gz model.inference.mirror=true
 """
@@ -53,8 +55,10 @@ def predict() -> int:
     target = Path(str(keys["output"])).expanduser() if keys["output"] else beside
 
     from vitruvian.core import engine
+    from vitruvian.core.verbosity import greet
 
     device = str(keys["device"])
+    greet(f"predicting {source} with {found.checkpoint}")
     for path in engine.predict(found.config, found.checkpoint, source, target, device):
         print(path)
     return 0

@@ -49,12 +49,13 @@ def run() -> int:
         signals.ignore()
 
 
-def train_in(path: Path, requeue: bool = False) -> int:
+def train_in(path: Path, requeue: bool = False, advise: bool = False) -> int:
     """Train, or continue, a claimed run directory; the exit code of the process.
 
     Args:
         path: the run directory.
         requeue: whether a batch job that starts once more would continue here.
+        advise: whether to say what one may want to do next.
     """
     from vitruvian.core.rundir import RunDirectory
     from vitruvian.core.stopped import Stopped
@@ -63,13 +64,13 @@ def train_in(path: Path, requeue: bool = False) -> int:
     stopped = Stopped(run, requeue)
     with signals.ending_at_once(stopped.before_training):
         try:
-            return _train(run)
+            return _train(run, advise)
         except signals.Interrupted as stop:
             signals.ignore()
             return stopped.answer(stop.signum)
 
 
-def _train(run: RunDirectory) -> int:
+def _train(run: RunDirectory, advise: bool) -> int:
     from vitruvian.core.config import checked
     from vitruvian.core.ranks import is_first_process
     from vitruvian.core.rundir import COMPLETE
@@ -80,13 +81,20 @@ def _train(run: RunDirectory) -> int:
     frozen = checked(run.config)  # it may have been edited, or come from another version
 
     from vitruvian.core import engine
+    from vitruvian.core.verbosity import speaks
+    from vitruvian.report.closing import after_training, show_next
+    from vitruvian.report.page.ending import hand_over
+    from vitruvian.report.page.run import write_run_page
     from vitruvian.report.result import show_result
 
-    if is_first_process():
+    if is_first_process() and speaks():
         print(f"training in {run.path}", flush=True)
     result = engine.train(run, frozen)
     if is_first_process():
         show_result(result, run.path)
+        if frozen["page"]:
+            hand_over(lambda: write_run_page(run))
+        show_next(after_training(run) if advise else ())
     return 0
 
 

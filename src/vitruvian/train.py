@@ -26,7 +26,7 @@ def train() -> int:
     if path is not None:
         from vitruvian.run import train_in
 
-        return train_in(path)
+        return train_in(path, advise=True)
     from vitruvian.core.compose import compose_from_shell
     from vitruvian.core.rundir import RunDirectory
     from vitruvian.run import train_in
@@ -38,7 +38,7 @@ def train() -> int:
     frozen = _freeze(config)
     path = _run_path(config)
     RunDirectory(path).claim(frozen, overrides)
-    return train_in(path)
+    return train_in(path, advise=True)
 
 
 def run_to_continue(arguments: list[str]) -> Path | None:

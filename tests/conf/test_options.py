@@ -40,7 +40,7 @@ def options_of(group: str) -> list[str]:
 
 GROUPS = {p.name: options_of(p.name) for p in sorted(CONF.iterdir()) if any(p.glob("*.yaml"))}
 EXPERIMENTS = GROUPS.pop("experiment")
-OF_MANY_RUNS = ("sweep", "cluster", "hydra")  # see tests/sweeps/test_sampled.py
+OF_MANY_RUNS = ("sweep", "cluster", "hydra", "paper")  # tests/sweeps/test_sampled.py, tests/papers
 for _name in OF_MANY_RUNS:
     GROUPS.pop(_name, None)
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
@@ -304,7 +304,18 @@ def assert_trained(run: RunDirectory) -> None:
     assert list(run.evaluation.glob("*.csv"))
 
 
-@pytest.mark.parametrize(("group", "option"), [o for o in OPTIONS if o not in ELSEWHERE])
+# those that start programs of their own, or take a run of several nets
+SLOW = {("logger", "wandb"), ("logger", "mlflow"), ("logger", "many")}
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [
+        pytest.param(*one, marks=pytest.mark.slow if one in SLOW else ())
+        for one in OPTIONS
+        if one not in ELSEWHERE
+    ],
+)
 def test_option_trains(
     group: str,
     option: str,
@@ -318,6 +329,7 @@ def test_option_trains(
     assert_trained(train_one_step(frozen(*overrides), tmp_path, monkeypatch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roi", ROIS)
 def test_region_of_interest_trains(
     roi: str, frozen: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -329,6 +341,7 @@ def test_region_of_interest_trains(
     assert_trained(train_one_step(frozen(*overrides), tmp_path, monkeypatch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiment_trains(
     experiment: str,
@@ -341,6 +354,7 @@ def test_experiment_trains(
     assert_trained(train_one_step(config, tmp_path, monkeypatch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", experiments_of("spine"))
 def test_spine_experiment_binds_with_every_spine_net(
     experiment: str, frozen: Callable[..., Config]
@@ -351,6 +365,7 @@ def test_spine_experiment_binds_with_every_spine_net(
         assert sum(p.numel() for p in task.net.parameters()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", experiments_of("liver"))
 def test_liver_experiment_binds_with_every_liver_net(
     experiment: str, frozen: Callable[..., Config]
@@ -406,7 +421,7 @@ class Watched(dict[str, Any]):
 def test_every_root_key_is_read(
     frozen: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = Watched(frozen("scheduler=plateau"))
+    config = Watched(frozen("scheduler=plateau", "logger=csv"))
     config.read = set()
     monkeypatch.setattr(Task, "on_save_checkpoint", lambda *_: None)  # it would not be plain data
     monkeypatch.setattr(provenance, "environment", dict)

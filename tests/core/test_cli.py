@@ -144,6 +144,12 @@ def test_override_of_a_key_that_is_not_there(key: str, text: str) -> None:
 # -- how a process ends ---------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _no_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line is not that of pytest, whose -q would be taken for ours."""
+    monkeypatch.setattr(sys, "argv", ["verb"])
+
+
 def stop() -> int:
     raise KeyboardInterrupt
 

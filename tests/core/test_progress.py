@@ -1,8 +1,9 @@
-"""The progress bar: what it shows on a terminal, and that it is silent everywhere else."""
+"""The progress bar: one line on a terminal, a line of text per epoch everywhere else."""
 
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -13,7 +14,8 @@ import torch
 from rich.console import Console
 
 from vitruvian.core import progress as module
-from vitruvian.core.progress import ProgressBar, shown_values
+from vitruvian.core.progress import ProgressBar, all_batches, shown_values
+from vitruvian.core.verbosity import QUIET, VARIABLE
 
 MODULE: Any = None  # the bar never looks at the LightningModule
 
@@ -23,6 +25,9 @@ def trainer(**changes: Any) -> Any:
     state: dict[str, Any] = {
         "is_global_zero": True,
         "max_epochs": 4,
+        "max_steps": -1,
+        "accumulate_grad_batches": 1,
+        "global_step": 10,
         "current_epoch": 1,
         "datamodule": SimpleNamespace(position=lambda: (1, 0)),
         "train_dataloader": SimpleNamespace(batches_per_epoch=5),
@@ -88,10 +93,61 @@ def test_who_sees_it(
     assert (terminal.getvalue() != "") is shown
 
 
-def test_silent_where_nobody_watches(capfd: pytest.CaptureFixture[str]) -> None:
+def test_lines_where_nobody_watches(capfd: pytest.CaptureFixture[str]) -> None:
     """The output of a test, as that of a cluster's job, is no terminal."""
     list(run_an_epoch(ProgressBar(), trainer()))
+    out, err = capfd.readouterr()
+    epoch, evaluated = out.splitlines()
+    assert re.fullmatch(r"epoch 2/4  step 10  loss 0\.1235  val/liver_dice 0\.5  \d+\.\d s", epoch)
+    assert re.fullmatch(r"evaluated 3 cases in \d+\.\d s", evaluated)
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("enabled", "first", "chosen"), [(False, True, ""), ("auto", False, ""), ("auto", True, QUIET)]
+)
+def test_no_lines(
+    enabled: bool | str,
+    first: bool,
+    chosen: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Switched off, of further ranks, and with -q."""
+    monkeypatch.setenv(VARIABLE, chosen)
+    list(run_an_epoch(ProgressBar(enabled), trainer(is_global_zero=first)))
     assert capfd.readouterr() == ("", "")
+
+
+def test_one_line_however_many_epochs(terminal: io.StringIO) -> None:
+    bar = ProgressBar(True, refresh_hz=1000.0)
+    bar.setup(trainer(), MODULE, "fit")
+    for epoch in range(3):
+        fake = trainer(current_epoch=epoch, datamodule=SimpleNamespace(position=lambda: (0, 0)))
+        bar.on_train_epoch_start(fake, MODULE)
+        for _ in range(5):
+            bar.on_train_batch_end(fake, MODULE, None, None, 0)
+        bar.on_train_epoch_end(fake, MODULE)
+    terminal.truncate(0)
+    bar.teardown(trainer(), MODULE, "fit")
+    last = [line for line in terminal.getvalue().splitlines() if "epoch" in line]
+    assert len(last) == 1, "the line that stays"
+    assert "epoch 3/4" in last[0]
+    assert "15/20" in last[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "batches"),
+    [
+        ({}, 20),
+        ({"max_steps": 7}, 7),
+        ({"max_steps": 7, "accumulate_grad_batches": 2}, 14),
+        ({"max_epochs": -1, "max_steps": 7}, 7),
+        ({"max_epochs": None}, None),
+    ],
+)
+def test_batches_of_the_whole_training(changes: dict[str, Any], batches: int | None) -> None:
+    assert all_batches(trainer(**changes)) == batches
 
 
 def test_what_it_shows(terminal: io.StringIO) -> None:
@@ -99,7 +155,7 @@ def test_what_it_shows(terminal: io.StringIO) -> None:
     drawn = terminal.getvalue()
     for part in (
         "epoch 2/4",
-        "5/5",
+        "10/20",
         "/s",
         "loss 0.1235",
         "val/liver_dice 0.5",
@@ -118,7 +174,7 @@ def test_continued_epoch_starts_where_it_was_cut(terminal: io.StringIO) -> None:
     bar.on_train_epoch_start(fake, MODULE)
     bar.on_train_batch_end(fake, MODULE, None, None, 0)
     bar.teardown(fake, MODULE, "fit")
-    assert "4/5" in terminal.getvalue()
+    assert "9/20" in terminal.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -143,6 +199,9 @@ def test_terminal_is_given_back_before_an_error(terminal: io.StringIO) -> None:
 
 def test_shown_values() -> None:
     assert shown_values(trainer()) == "loss 0.1235  val/liver_dice 0.5"
+    assert shown_values(trainer(), room=31) == "loss 0.1235  val/liver_dice 0.5"
+    assert shown_values(trainer(), room=30) == "loss 0.1235"
+    assert shown_values(trainer(), room=3) == "loss 0.1235", "never nothing"
 
 
 @pytest.mark.parametrize("enabled", ["yes", None, 2])

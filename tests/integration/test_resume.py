@@ -120,8 +120,19 @@ def kill_and_continue(run: Path, overrides: tuple[str, ...], kill: Kill) -> None
     assert train(run) == 0, log_of(run)
 
 
-@pytest.mark.parametrize("study", STUDIES)
-@pytest.mark.parametrize("moment", MOMENTS)
+# every moment of one study, and one moment of every study, at each change; all of them in CI
+KILLED = [
+    pytest.param(
+        moment,
+        study,
+        marks=() if study == "liver" or moment == "mid-epoch" else pytest.mark.slow,
+    )
+    for moment in MOMENTS
+    for study in STUDIES
+]
+
+
+@pytest.mark.parametrize(("moment", "study"), KILLED)
 def test_killed_at_a_moment(
     moment: str, study: str, tmp_path: Path, cache: str, reference: dict[str, Path]
 ) -> None:

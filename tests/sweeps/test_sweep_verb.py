@@ -285,7 +285,8 @@ def test_collect_writes_the_tables_and_prints_the_best(mixed: SweepDirectory, sh
     assert "1 0.1 0.5000 0000" in told
     names = {file.name for file in mixed.path.iterdir() if file.name.partition("_")[2]}
     assert names == {
-        *("collected_simulated.csv", "collected_simulated.parquet", "leaderboard_simulated.csv")
+        *("collected_simulated.csv", "collected_simulated.parquet", "leaderboard_simulated.csv"),
+        "index_simulated.html",
     }, "no seeds and no folds: nothing to aggregate"
     assert "test figure" in shell("sweep", "collect", "mixed", "metric=dice").out
 

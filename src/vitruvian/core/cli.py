@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from vitruvian.core.errors import ConfigError, UserError
+from vitruvian.core.verbosity import take_flags
+
+log = logging.getLogger(__name__)
 
 USER_MISTAKE = 2
 INTERRUPTED = 128 + signal.SIGINT
@@ -22,15 +25,17 @@ DEVICES = ("auto", "cpu", "gpu")
 
 
 def exit_with(action: Callable[[], int | None]) -> None:
-    """Run a verb and leave the process with its exit code."""
+    """Run a verb and leave the process with its exit code; `-v` and `-q` are the same for all."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # GNU OpenMP's threads spin for long while they wait: on a busy node a step takes ten times as
     # long. A short spin costs nothing where the cores are free (docs/benchmarks.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
+        take_flags()
         code = action() or 0
     except UserError as error:
         show(error)
+        log.debug("where it came up", exc_info=True)
         code = USER_MISTAKE
     except KeyboardInterrupt:  # training has its own way to stop, see core/signals.py
         print("stopped", file=sys.stderr)

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vitruvian.core.complaints import explain, no_option
 from vitruvian.core.config import Root, config_directory
 from vitruvian.core.errors import ConfigError
+from vitruvian.core.verbosity import as_hydra_keys, remember
 
 Composed = tuple[DictConfig, list[str]]
 
@@ -55,6 +56,7 @@ def compose_from_shell(config_name: str, no_sweep: str = NOT_FROZEN) -> Composed
     def job(config: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise ConfigError(no_sweep)
+        remember()
         overrides = _overrides()
         composed.append((config, overrides))
         absent.extend(_absent_options(overrides))
@@ -62,7 +64,7 @@ def compose_from_shell(config_name: str, no_sweep: str = NOT_FROZEN) -> Composed
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise to us instead of printing and leaving with 1
     application = hydra.main(str(config_directory()), config_name, "1.3")
     try:
-        with _missing_folder_is_an_error():
+        with _missing_folder_is_an_error(), as_hydra_keys():
             application(job)()
     except COMPLAINTS as error:
         raise explain(error, sys.argv[1:], config_name) from error

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from vitruvian.core.check import is_node, nearest, problems
+from vitruvian.core.confidential import confidential
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.signatures import absolute_paths
 
@@ -46,6 +47,7 @@ class Root:
     seed: int = 0
     threads: int | None = None
     matmul_precision: str = "highest"
+    page: bool = True
     monitor: Monitor = field(default_factory=Monitor)
     datamodule: dict[str, Any] = field(default_factory=dict)
     split: dict[str, Any] = field(default_factory=dict)
@@ -189,6 +191,7 @@ def _root_problems(config: Config) -> Iterator[str]:
             yield f"{key}: an option is needed; choose one with {key}=OPTION"
     for key in COLLECTIONS:
         yield from _roles_without_object(key, config[key])
+    yield from confidential(config["logger"])
     for key, value in flatten(config):
         if key in CHOICES and value not in CHOICES[key]:
             yield f"{key}: got {value!r}, expected {' or '.join(CHOICES[key])}"

@@ -6,7 +6,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,14 +25,19 @@ from vitruvian.core.datamodule import DataModule, Part
 from vitruvian.core.ddp import together
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.evaluation import Evaluation, Row, by_predictor, nulled, summarise, write
-from vitruvian.core.fsdp import load_whole
+from vitruvian.core.exporting import Exported, Format
+from vitruvian.core.fsdp import RunFSDP, load_whole
+from vitruvian.core.gallery import Gallery
+from vitruvian.core.header import show_header
 from vitruvian.core.live import LiveOptions, LiveOutcome
+from vitruvian.core.model_card import write_card
 from vitruvian.core.ranks import is_first_process
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.core.signals import Interrupted, StopRequest
 from vitruvian.core.splits import Splits
 from vitruvian.core.task import CONFIG_KEY, SIMULATED_KEY, SPLITS_KEY, Task
+from vitruvian.core.tracking import followed
 from vitruvian.core.trainer import build_trainer, quiet, single_device_trainer
 
 log = logging.getLogger(__name__)
@@ -126,6 +131,10 @@ def _interruption(stop: StopRequest, error: BaseException) -> Interrupted | None
     return Interrupted(stop.signum) if broken and stop.signum is not None else None
 
 
+def _state_after(stop: StopRequest) -> Callable[[BaseException], str]:
+    return lambda error: INTERRUPTED if _interruption(stop, error) else FAILED
+
+
 def _note_failure(run: RunDirectory, error: BaseException) -> None:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
@@ -142,16 +151,25 @@ def _train(run: RunDirectory, config: Config, stop: StopRequest) -> Result:
     trainer, resume = build_trainer(run, config, stop)
     datamodule.prepare()  # may take long: what the config asks for has been built by now
     settle_splits(run, config, datamodule)
+    show_header(config, datamodule, trainer)
     task.fit_statistics(datamodule)
     task.origin = {SIMULATED_KEY: datamodule.simulated, SPLITS_KEY: datamodule.splits.to_dict()}
     stop.check()
     if is_first_process():
         provenance.record_start(run.environment_file)
-    with together(trainer.strategy):
-        _fit(trainer, task, datamodule, run, resume)
+    with (
+        together(trainer.strategy),
+        followed(
+            run, trainer.loggers, config, datamodule.simulated, _state_after(stop)
+        ) as trackers,
+    ):
+        if not _fit(trainer, task, datamodule, run, resume):
+            trackers.rewind_all()
         _load_best(task, run)
         part = held_out(datamodule.splits)
-        return _evaluate(trainer, task, datamodule, part, run, config, name=part)
+        result = _evaluate(trainer, task, datamodule, part, run, config, name=part)
+        trackers.show(result.name)
+    return result
 
 
 def _fit(
@@ -160,14 +178,16 @@ def _fit(
     datamodule: DataModule,
     run: RunDirectory,
     resume: ExactResume,
-) -> None:
+) -> bool:
+    """Train what is left; whether anything was."""
     datamodule.position = lambda: resume.position(trainer)
     last = run.last if run.last.is_file() else None
     if last is not None and is_finished(last):
-        return
+        return False
     task.total_steps = total_steps(trainer, datamodule)
     with quiet():
         trainer.fit(task, datamodule=datamodule, ckpt_path=last)
+    return True
 
 
 def evaluate(
@@ -212,10 +232,15 @@ def live(
         return task.live(options, provenance.of_prediction(config, checkpoint))
 
 
-def export(config: Config, checkpoint: Path, target: Path, stream: bool) -> Path:
-    """Write a checkpoint's net for another runtime."""
+def export(
+    config: Config, checkpoint: Path, target: Path, format: Format, stream: bool
+) -> Exported:
+    """Write a checkpoint's net for another runtime, and a card beside it."""
+    origin = provenance.of_prediction(config, checkpoint)
     with _ready(config, checkpoint, RunDirectory(target.parent), "cpu") as task:
-        return task.export(target, stream, provenance.of_prediction(config, checkpoint))
+        exported = task.export(target, format, stream, origin)
+    write_card(exported, RunDirectory(checkpoint.parent.parent), config, origin)
+    return exported
 
 
 @contextmanager
@@ -227,9 +252,7 @@ def _ready(
     task = build_task(config)
     _load_weights(task, checkpoint)
     trainer = single_device_trainer(place, config, accelerator)
-    arithmetic = trainer.precision_plugin
-    arithmetic.convert_module(task.eval().to(trainer.strategy.root_device))
-    with arithmetic.forward_context():
+    with _on_device(task, trainer):
         yield task
 
 
@@ -359,10 +382,37 @@ def _evaluate(
         for which, view in views.items():
             pooled = {who: nulled(figures) for who, figures in view.pooled.items()}
             notes = {"split": split, "pooled": pooled, "changed": list(changed)}
+            notes |= {"view": which, "reported": list(task.reported)}
             found, file = view.evaluation, f"{name}_{which}" if which else name
             write(found.rows, found.summary, run.evaluation, file, found.simulated, notes)
+        if config["page"]:
+            _illustrate(
+                trainer, task, datamodule, Gallery(run.figures / name, datamodule.simulated)
+            )
     cases = views.pop("")
     return Result(name, split, task.reported, cases, views)
+
+
+def _illustrate(trainer: pl.Trainer, task: Task, datamodule: DataModule, gallery: Gallery) -> None:
+    """Draw figures of the cases just evaluated; not where each process holds a part of the net."""
+    if isinstance(trainer.strategy, RunFSDP):
+        log.info("no figures with trainer=fsdp; vitruvian-evaluate run=DIR draws them")
+        return
+    try:
+        cases = datamodule.cases(datamodule.part(datamodule.evaluated))
+        with _on_device(task, trainer):
+            task.illustrate(cases, task.rows, gallery)
+    except Exception:  # a figure is not worth a training that has ended well
+        log.exception("the figures could not be drawn; the results are kept")
+
+
+@contextmanager
+def _on_device(task: Task, trainer: pl.Trainer) -> Iterator[None]:
+    """The task on the trainer's device, in its precision, for evaluation."""
+    arithmetic = trainer.precision_plugin
+    arithmetic.convert_module(task.eval().to(trainer.strategy.root_device))
+    with arithmetic.forward_context():
+        yield
 
 
 def _view(task: Task, rows: list[Row], datamodule: DataModule, config: Config) -> View:

@@ -47,7 +47,7 @@ def collect(plan: FoldPlan, task: Task) -> Result:
     folds = plan.complete
     if not folds:
         raise DataError(f"{plan.path}: no fold is complete, there is nothing to collect")
-    found = {fold: _own_evaluation(plan.run(fold)) for fold in folds}
+    found = {fold: own_evaluation(plan.run(fold)) for fold in folds}
     simulated = any(evaluation.simulated for _, evaluation in found.values())
     suffix = max((suffix for suffix, _ in found.values()), key=len)
     rows = merge(
@@ -56,14 +56,18 @@ def collect(plan: FoldPlan, task: Task) -> Result:
     )
     tables = {"": rows, **task.views(rows)}
     seed = plan.config["seed"]
-    views = {which: _view(task, part, seed, simulated) for which, part in tables.items()}
+    views = {which: view_of(task, part, seed, simulated) for which, part in tables.items()}
     split = _split_of_all(plan, folds) + (UNIT if any(SUBJECT in row for row in rows) else "")
     _write(views, plan.path / "evaluation", f"{NAME}{suffix}", split, folds)
     return Result(f"{NAME}{suffix}", split, task.reported, views.pop(""), views)
 
 
-def _own_evaluation(run: RunDirectory) -> tuple[str, Evaluation]:
-    """What the run wrote at its end, and the suffix of its name."""
+def own_evaluation(run: RunDirectory) -> tuple[str, Evaluation]:
+    """What the run wrote at its end, and the suffix of its name.
+
+    Raises:
+        DataError: it is gone or damaged.
+    """
     part = held_out(Splits.read(run.splits_file))
     for suffix in _SUFFIXES:
         if (run.evaluation / f"{part}{suffix}.json").is_file():
@@ -75,7 +79,8 @@ def _again(run: RunDirectory) -> str:
     return f"vitruvian-evaluate run={run.path} writes it again"
 
 
-def _view(task: Task, rows: list[Row], seed: int, simulated: bool) -> View:
+def view_of(task: Task, rows: list[Row], seed: int, simulated: bool) -> View:
+    """The statistics of rows over subjects, and their pooled figures, by predictor."""
     summary = summarise(by_subject(rows), seed=seed)
     pooled = {who: task.pooled(group) for who, group in by_predictor(rows).items()}
     return View(Evaluation(rows, summary, simulated), pooled)

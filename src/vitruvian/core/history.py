@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from vitruvian.core.errors import RunError
 from vitruvian.core.files import atomic, unwritable
 
 KEYS = ("epoch", "step")
+Values = dict[str, float]  # one row: `step` and `epoch`, and metrics by name
 _MEND = "put the file back, or start a new run"
 
 
@@ -37,6 +38,7 @@ class History(Logger):
         self._path: Path | None = None
         self._columns: list[str] = [*KEYS]
         self.rows = 0
+        self.followers: list[Callable[[Sequence[Values]], None]] = []
 
     def open(self, directory: Path) -> None:
         """Start a new file in the run directory; `rewind` afterwards to continue an old one."""
@@ -108,6 +110,8 @@ class History(Logger):
         kept = self.read()
         used = {key for row in kept for key, cell in row.items() if cell != ""} - set(KEYS)
         self._rewrite([*KEYS, *_in_order(kept, used)], kept)
+        for follow in self.followers:  # their records must show the same rows
+            follow([_values(row) for row in kept])
 
     def _rewrite(self, columns: list[str], rows: list[dict[str, str]]) -> None:
         self._columns = columns
@@ -115,6 +119,25 @@ class History(Logger):
             writer = csv.DictWriter(s, columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def read_history(file: Path) -> list[Values]:
+    """All rows of a `metrics.csv`; none where there is no such file.
+
+    Raises:
+        RunError: it holds something that is not a number.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            return [_values(row) for row in csv.DictReader(stream)]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{file} cannot be read: {error}; {_MEND}") from error
+
+
+def _values(row: Mapping[str, str]) -> Values:
+    return {key: float(cell) for key, cell in row.items() if cell != ""}
 
 
 def _in_order(rows: list[dict[str, str]], used: set[str]) -> list[str]:

@@ -117,6 +117,7 @@ class RunDirectory:
             return
         self._make()
         self.splits_file.unlink(missing_ok=True)
+        self.tracker_file.unlink(missing_ok=True)  # another run begins: its records are new ones
         write_text(self.overrides_file, "".join(f"{line}\n" for line in overrides))
         write_text(self.config_file, dump_yaml(config))
 

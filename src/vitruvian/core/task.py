@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from vitruvian.core.ddp import all_gather, distributed, same_buffers
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row, merge
+from vitruvian.core.exporting import Exported, Format
+from vitruvian.core.gallery import Gallery
 from vitruvian.core.live import LiveOptions, LiveOutcome
 
 CONFIG_KEY = "vitruvian_config"
@@ -131,11 +133,22 @@ class Task(pl.LightningModule):
         """Further tables of the same rows, by name, such as one per person; none by default."""
         return {}
 
-    def export(self, target: Path, stream: bool, provenance: dict[str, Any]) -> Path:
+    def illustrate(self, cases: Sequence[Any], rows: Sequence[Row], gallery: Gallery) -> None:
+        """Draw what people would rather look at than read, of evaluated cases; nothing by default.
+
+        Args:
+            cases: as `evaluate_case` takes them.
+            rows: of their evaluation.
+            gallery: takes the figures.
+        """
+
+    def export(
+        self, target: Path, format: Format, stream: bool, provenance: dict[str, Any]
+    ) -> Exported:
         """Write the net for another runtime; `stream`: one step of a causal net, with its state.
 
         Raises:
-            ConfigError: the study has no export.
+            ConfigError: the study has no export, or not this one.
         """
         raise ConfigError(f"model: {type(self).__name__} has no export")
 

@@ -18,13 +18,12 @@ from vitruvian.core.checkpoint import Checkpoints, PlainCheckpointIO
 from vitruvian.core.config import Config
 from vitruvian.core.ddp import RunDDP
 from vitruvian.core.errors import ConfigError
-from vitruvian.core.files import write_json
 from vitruvian.core.heartbeat import Heartbeat
 from vitruvian.core.history import History
-from vitruvian.core.ranks import is_first_process
 from vitruvian.core.resume import ExactResume
 from vitruvian.core.rundir import RunDirectory
 from vitruvian.core.signals import StopRequest
+from vitruvian.core.tracking import attach
 
 # Lightning's own ways of shortening an epoch would break the exact resume; ours are data keys.
 FIXED_TRAINER_KEYS = {
@@ -106,17 +105,14 @@ def _device_mistakes(key: str) -> Iterator[None]:
 
 def build_loggers(run: RunDirectory, config: Config) -> tuple[History, list[Any]]:
     """The CSV history, which every run has, and the other loggers chosen."""
-    loggers = [build(node, f"logger.{role}") for role, node in config["logger"].items() if node]
-    history = next((item for item in loggers if isinstance(item, History)), None)
+    nodes = {role: node for role, node in config["logger"].items() if node}
+    loggers = {role: build(node, f"logger.{role}") for role, node in nodes.items()}
+    history = next((item for item in loggers.values() if isinstance(item, History)), None)
     if history is None:
         raise ConfigError("logger: the CSV history is part of every run; keep logger.csv")
     history.open(run.path)
-    if is_first_process():
-        write_json(
-            run.tracker_file,
-            {role: str(node["_target_"]) for role, node in config["logger"].items() if node},
-        )
-    return history, loggers
+    history.followers += [tracker.rewind for tracker in attach(loggers, run)]
+    return history, sorted(loggers.values(), key=lambda logger: logger is not history)
 
 
 def _house_rules(run: RunDirectory) -> dict[str, Any]:

@@ -107,17 +107,17 @@ def _drawn(view: View, scale: float) -> Picture:
     size = max(1, round(view.size_mm[1] * scale)), max(1, round(view.size_mm[0] * scale))
     low, high = WINDOW_HU
     grey = np.clip((view.hu - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    picture = np.asarray(cv2.cvtColor(_resized(grey, size), cv2.COLOR_GRAY2BGR))
+    picture = np.asarray(cv2.cvtColor(resized(grey, size), cv2.COLOR_GRAY2BGR))
     for label, colour in ((1, LIVER), (2, TUMOUR)):
         inside = (view.mask >= label).astype(np.float32)
         # Halfway between two voxels lies the border: smooth, and where the mask has it.
-        region = (_resized(inside, size) >= 0.5).astype(np.uint8)
+        region = (resized(inside, size) >= 0.5).astype(np.uint8)
         contours, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, contours, -1, colour, 1, cv2.LINE_AA)
     return picture
 
 
-def _resized(image: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+def resized(image: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     """Bring an image to `size` (columns, rows): averaged along an axis that shrinks, else linear.
 
     OpenCV takes one method for both axes, and slices may be thick where pixels are fine.

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.core.evaluation import Row
+from vitruvian.core.exporting import Exported, Format
+from vitruvian.core.gallery import Gallery
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
 from vitruvian.liver.baselines import empty_mask, threshold_component
 from vitruvian.liver.components import Mask
@@ -244,6 +246,12 @@ class LiverSegmenter(Task):
         """The challenge's second score: Dice of all cases taken as one large volume."""
         return {"global_dice": global_dice(row for row in rows if "tp" in row)}
 
+    def illustrate(self, cases: Sequence[Any], rows: Sequence[Row], gallery: Gallery) -> None:
+        """Overlays of the best, the median and the worst case, and charts of all of them."""
+        from vitruvian.liver.figures import draw_figures
+
+        draw_figures(self, cases, rows, gallery)
+
     # -- prediction ---------------------------------------------------------------------------
 
     def predict_path(
@@ -253,6 +261,14 @@ class LiverSegmenter(Task):
         from vitruvian.liver.predict import predict_path
 
         return predict_path(self, source, target, provenance)
+
+    def export(
+        self, target: Path, format: Format, stream: bool, provenance: dict[str, Any]
+    ) -> Exported:
+        """Write window and net as one model, or a MONAI bundle."""
+        from vitruvian.liver.exporting import export
+
+        return export(self, target, format, stream, provenance)
 
 
 def _who(case: LiverCase, predictor: str) -> Row:

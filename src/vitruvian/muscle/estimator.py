@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from vitruvian.core.ddp import all_gather
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row
+from vitruvian.core.exporting import Exported, Format
+from vitruvian.core.gallery import Gallery
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
 from vitruvian.muscle.baselines import Baselines
@@ -316,6 +318,12 @@ class MuscleEstimator(Task):
             "per_task": pool(rows, by=("task",)),
         }
 
+    def illustrate(self, cases: Sequence[Any], rows: Sequence[Row], gallery: Gallery) -> None:
+        """Traces, agreement and drift of a few trials; ratios and clocks of all of them."""
+        from vitruvian.muscle.evaluation_figures import draw_figures
+
+        draw_figures(self, cases, rows, gallery)
+
     # -- prediction ---------------------------------------------------------------------------
 
     def predict_path(
@@ -325,6 +333,14 @@ class MuscleEstimator(Task):
         from vitruvian.muscle.predict import predict_path
 
         return predict_path(self, source, target, provenance)
+
+    def export(
+        self, target: Path, format: Format, stream: bool, provenance: dict[str, Any]
+    ) -> Exported:
+        """Write normalisation, net and units as one model."""
+        from vitruvian.muscle.exporting import export
+
+        return export(self, target, format, stream, provenance)
 
     def live(self, options: LiveOptions, provenance: dict[str, Any]) -> LiveOutcome:
         """Say angle, torque and EMG of a stream while it runs."""

@@ -57,7 +57,7 @@ def draw_quantity(
     axes: Axes, columns: Mapping[str, Floats], what: Quantity, timing: Timing
 ) -> None:
     """One panel: the value where the model says one, else the change per frame."""
-    factor, unit = _MICRO.get(what.symbol, (1.0, what.symbol))
+    factor, unit = shown_unit(what)
     names = [what.name, f"{what.name}_centred", f"{what.name}_change"]
     shown = next(name for name in names if name in columns)
     times = columns["time_s"]
@@ -68,14 +68,23 @@ def draw_quantity(
     if measured is not None:
         axes.plot(times, measured * factor, color=ORANGE, lw=1.6, label="measured")
     axes.plot(times, columns[shown] * factor, color=BLUE, lw=1.2, label="model")
-    label = what.word.replace("_", " ").replace("emg", "EMG")
     suffix = {
         f"{what.name}_centred": "\nless its mean",
         f"{what.name}_change": "\nchange per frame",
     }
-    axes.set_ylabel(f"{label} ({unit}){suffix.get(shown, '')}")
+    axes.set_ylabel(f"{worded(what)} ({unit}){suffix.get(shown, '')}")
     axes.margins(x=0)
     axes.grid(color=GREY, alpha=0.15, lw=0.6)
+
+
+def shown_unit(what: Quantity) -> tuple[float, str]:
+    """Factor from its own unit to that in which a figure shows it, and the name of the latter."""
+    return _MICRO.get(what.symbol, (1.0, what.symbol))
+
+
+def worded(what: Quantity) -> str:
+    """The quantity in words."""
+    return what.word.replace("_", " ").replace("emg", "EMG")
 
 
 def _measured(values: Floats | None, shown: str) -> Floats | None:

@@ -1,7 +1,7 @@
-"""Can these metrics belong together? Flags printed tables whose numbers exclude each other.
+"""Can these metrics of overlap belong together? Flags those of a row that exclude each other.
 
-    python -m vitruvian.report.consistency "U-Net:dice=89.13,voe=90.54" "V-Net:dice=89.40,voe=90.68"
-    python -m vitruvian.report.consistency table.csv --unit fraction
+`vitruvian-audit` asks this, among other things, of printed tables (see report/audit.py), and every
+evaluation of ours is asked, too.
 
 In one case the overlap metrics determine each other (D Dice, J Jaccard, P precision, R recall):
 
@@ -22,26 +22,20 @@ the same weights. Numbers are judged with their rounding: "89.13" means 89.125 t
 
 from __future__ import annotations
 
-import argparse
-import csv
-import itertools
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from vitruvian.core.errors import DataError, UserError
+from vitruvian.core.errors import DataError
 from vitruvian.core.evaluation import Summary
+from vitruvian.report.printed import Printed, Unit, read
+from vitruvian.report.rules import SLACK, Line, Rule
 
-Unit = Literal["percent", "fraction"]
-
-_SHARES = ("dice", "jaccard", "voe", "voe_paper", "precision", "recall", "rvd")
-_DISTANCES = ("assd_mm", "hd_mm", "hd95_mm")
-_ALIASES = {"dsc": "dice", "iou": "jaccard", "sensitivity": "recall", "asd": "assd_mm"}
-_SLACK = 1e-6  # single precision's; the rounding of printed numbers is apart
+SHARES = ("dice", "jaccard", "voe", "voe_paper", "precision", "recall", "rvd")
+DISTANCES = ("assd_mm", "hd_mm", "hd95_mm")
+ALIASES = {"dsc": "dice", "iou": "jaccard", "sensitivity": "recall", "asd": "assd_mm"}
 
 
 @dataclass(frozen=True)
@@ -67,49 +61,11 @@ class Finding:
     impossible: bool = True
 
 
-@dataclass(frozen=True)
-class _Printed:
-    """A number and half a unit of its last digit; shares as fractions, distances in mm."""
-
-    value: float
-    half: float
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        return self.value - self.half, self.value + self.half
-
-
-_Line = Mapping[str, _Printed]
-_Bound = Callable[..., float]
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """`metric` lies between two functions, each monotonic in every one of the `given` metrics."""
-
-    metric: str
-    given: tuple[str, ...]
-    low: _Bound
-    high: _Bound | None = None  # None: an identity, `low` is both
-
-    def bounds(self, values: Sequence[float]) -> tuple[float, float]:
-        return self.low(*values), (self.high or self.low)(*values)
-
-    def broken(self, line: _Line) -> bool:
-        """Whether no numbers that round to the printed ones satisfy the rule."""
-        if not {self.metric, *self.given} <= line.keys():
-            return False
-        corners = itertools.product(*(line[name].ends for name in self.given))
-        lows, highs = zip(*(self.bounds(corner) for corner in corners), strict=True)
-        least, most = line[self.metric].ends
-        return most < min(lows) - _SLACK or least > max(highs) + _SLACK
-
-
-def _jaccard(dice: float) -> float:
+def jaccard_of(dice: float) -> float:
     return dice / (2 - dice)
 
 
-def _dice(jaccard: float) -> float:
+def dice_of(jaccard: float) -> float:
     return 2 * jaccard / (1 + jaccard)
 
 
@@ -123,25 +79,25 @@ def _growth(precision: float, recall: float, undefined: float) -> float:
 
 
 _ANYWHERE = (
-    _Rule("voe", ("jaccard",), lambda j: 1 - j),
-    _Rule("voe_paper", ("dice",), lambda d: 1 - d),
-    _Rule("precision", ("dice",), _jaccard, lambda d: 1.0),
-    _Rule("recall", ("dice",), _jaccard, lambda d: 1.0),
-    _Rule("assd_mm", ("hd_mm",), lambda h: 0.0, lambda h: h),
-    _Rule("hd95_mm", ("hd_mm",), lambda h: 0.0, lambda h: h),
+    Rule("voe", ("jaccard",), lambda j: 1 - j),
+    Rule("voe_paper", ("dice",), lambda d: 1 - d),
+    Rule("precision", ("dice",), jaccard_of, lambda d: 1.0),
+    Rule("recall", ("dice",), jaccard_of, lambda d: 1.0),
+    Rule("assd_mm", ("hd_mm",), lambda h: 0.0, lambda h: h),
+    Rule("hd95_mm", ("hd_mm",), lambda h: 0.0, lambda h: h),
 )
-_VOE_OF_MEANS = _Rule("voe", ("dice",), lambda d: 1 - d, lambda d: 1 - _jaccard(d))
+_VOE_OF_MEANS = Rule("voe", ("dice",), lambda d: 1 - d, lambda d: 1 - jaccard_of(d))
 _OF_MEANS = (
     _VOE_OF_MEANS,
-    _Rule("jaccard", ("dice",), _jaccard, lambda d: d),
-    _Rule("dice", ("precision", "recall"), lambda p, r: max(0.0, p + r - 1), _harmonic),
+    Rule("jaccard", ("dice",), jaccard_of, lambda d: d),
+    Rule("dice", ("precision", "recall"), lambda p, r: max(0.0, p + r - 1), _harmonic),
     *_ANYWHERE,
 )
 _OF_A_CASE = (
-    _Rule("voe", ("dice",), lambda d: 1 - _jaccard(d)),
-    _Rule("jaccard", ("dice",), _jaccard),
-    _Rule("dice", ("precision", "recall"), _harmonic),
-    _Rule(  # without a single hit the prediction may have any size
+    Rule("voe", ("dice",), lambda d: 1 - jaccard_of(d)),
+    Rule("jaccard", ("dice",), jaccard_of),
+    Rule("dice", ("precision", "recall"), _harmonic),
+    Rule(  # without a single hit the prediction may have any size
         "rvd",
         ("precision", "recall"),
         lambda p, r: _growth(p, r, undefined=-1.0),
@@ -172,11 +128,16 @@ def check_means(
     Raises:
         DataError: an unknown metric, something not a number, or a value that its unit excludes.
     """
-    findings: list[Finding] = []
-    for row, line in _lines(table.items(), unit):
-        findings += _broken(row, line, _OF_MEANS, unit)
-        findings += _too_far(row, line, volume_ml)
-    return findings
+    lines = _lines(table.items(), unit)
+    return [f for row, line in lines for f in check_line(row, line, unit, volume_ml)]
+
+
+def check_line(
+    row: str, line: Line, unit: Unit = "percent", volume_ml: float | None = None
+) -> Iterator[Finding]:
+    """Check one row of means that `read_line` has read; see `check_means`."""
+    yield from _broken(row, line, _OF_MEANS, unit)
+    yield from _too_far(row, line, volume_ml)
 
 
 def check_rows(rows: Iterable[Mapping[str, Any]], unit: Unit = "fraction") -> list[Finding]:
@@ -195,7 +156,7 @@ def check_rows(rows: Iterable[Mapping[str, Any]], unit: Unit = "fraction") -> li
         DataError: something not a number, or a value that its unit excludes.
     """
     cases = list(rows)
-    named = [(_name(row), {key: row[key] for key in row if _metric(key)}) for row in cases]
+    named = [(_name(row), {key: row[key] for key in row if metric_of(key)}) for row in cases]
     findings: list[Finding] = []
     for (name, line), row in zip(_lines(named, unit), cases, strict=True):
         findings += _broken(name, line, _OF_A_CASE, unit)
@@ -212,12 +173,12 @@ def check_summary(summary: Summary) -> list[Finding]:
         table[" / ".join(key)] = {
             name: statistic.mean
             for name, statistic in group.items()
-            if name in _DISTANCES or (name in _SHARES and statistic.n == cases)
+            if name in DISTANCES or (name in SHARES and statistic.n == cases)
         }
     return check_means(table, "fraction")
 
 
-def _broken(row: str, line: _Line, rules: Iterable[_Rule], unit: Unit) -> Iterator[Finding]:
+def _broken(row: str, line: Line, rules: Iterable[Rule], unit: Unit) -> Iterator[Finding]:
     for rule in (rule for rule in rules if rule.broken(line)):
         scale = _scale(rule.metric, unit)
         value, bounds = line[rule.metric].value, rule.bounds([line[g].value for g in rule.given])
@@ -239,17 +200,17 @@ def _text(value: float, scale: float) -> str:
 
 def _readings(value: float, dice: float, scale: float) -> Iterator[str]:
     """What the VOE would mean, and what else papers have printed under that head."""
-    low, high = _text(1 - value, scale), _text(_dice(1 - value), scale)
+    low, high = _text(1 - value, scale), _text(dice_of(1 - value), scale)
     yield f"as VOE it belongs to a Dice of {low} to {high}"
     if value > 0.5:  # rather an agreement than an error
-        low, high = _text(value, scale), _text(_dice(value), scale)
+        low, high = _text(value, scale), _text(dice_of(value), scale)
         yield f"as Jaccard it belongs to a Dice of {low} to {high}"
-    if value >= _jaccard(dice):
+    if value >= jaccard_of(dice):
         recall = dice * value / (2 * value - dice) if dice else 0.0
         yield f"as precision it leaves a recall of {_text(recall, scale)} or more"
 
 
-def _too_far(row: str, line: _Line, volume_ml: float | None) -> Iterator[Finding]:
+def _too_far(row: str, line: Line, volume_ml: float | None) -> Iterator[Finding]:
     """Note an ASSD above what errors along the surface amount to.
 
     False positives and negatives together fill about 2 V (1 - D); spread over the surface, which is
@@ -268,8 +229,8 @@ def _too_far(row: str, line: _Line, volume_ml: float | None) -> Iterator[Finding
         yield Finding(row, "assd_mm", assd.value, 0.0, layer, text, impossible=False)
 
 
-def _measured_nothing(row: str, line: _Line) -> Iterator[Finding]:
-    for name in (name for name in _DISTANCES if name in line):
+def _measured_nothing(row: str, line: Line) -> Iterator[Finding]:
+    for name in (name for name in DISTANCES if name in line):
         value = line[name].value
         text = f"{row}: {name} {value:.2f} is measured to an empty prediction; it must be NaN"
         yield Finding(row, name, value, math.nan, math.nan, text)
@@ -277,120 +238,62 @@ def _measured_nothing(row: str, line: _Line) -> Iterator[Finding]:
 
 def _lines(
     table: Iterable[tuple[str, Mapping[str, str | float]]], unit: Unit
-) -> list[tuple[str, dict[str, _Printed]]]:
-    """Read the numbers: shares as fractions, without those that are NaN."""
-    lines = []
-    for row, cells in table:
-        named = {_known(row, key): value for key, value in cells.items()}
-        read = {name: _number(row, name, value, unit) for name, value in named.items()}
-        lines.append((row, {name: n for name, n in read.items() if not math.isnan(n.value)}))
-    shares = [line[name].value for _, line in lines for name in _SHARES if name in line]
+) -> list[tuple[str, dict[str, Printed]]]:
+    """Read the numbers of a table, and refuse one that is plainly in another unit."""
+    lines = [(row, read_line(row, cells, unit)) for row, cells in table]
+    shares = [line[name].value for _, line in lines for name in SHARES if name in line]
     if unit == "percent" and any(shares) and max(shares) <= 0.01:
         raise DataError("no value of the table is above 1 %: is it in fractions? Say so as unit")
     return lines
 
 
-def _metric(key: str) -> str | None:
+def read_line(row: str, cells: Mapping[str, str | float], unit: Unit) -> dict[str, Printed]:
+    """Read the numbers of a row: shares as fractions, without those that are NaN.
+
+    Raises:
+        DataError: an unknown metric, something not a number, or a value that its unit excludes.
+    """
+    named = {_known(row, key): value for key, value in cells.items()}
+    numbers = {name: _number(row, name, value, unit) for name, value in named.items()}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def metric_of(key: str) -> str | None:
     """The house's name of a metric, None if there is none."""
     plain = key.strip().lower()
-    names = {plain, f"{plain}_mm", _ALIASES.get(plain)} & {*_SHARES, *_DISTANCES}
+    names = {plain, f"{plain}_mm", ALIASES.get(plain)} & {*SHARES, *DISTANCES}
     return names.pop() if names else None
 
 
 def _known(row: str, key: str) -> str:
-    if name := _metric(key):
+    if name := metric_of(key):
         return name
-    legal = ", ".join([*_SHARES, *_DISTANCES, *_ALIASES])
+    legal = ", ".join([*SHARES, *DISTANCES, *ALIASES])
     raise DataError(f"row {row!r}: unknown metric {key!r}; use one of {legal}")
 
 
 def _scale(metric: str, unit: Unit) -> float:
-    return {"percent": 100.0, "fraction": 1.0}[unit] if metric in _SHARES else 1.0
+    return {"percent": 100.0, "fraction": 1.0}[unit] if metric in SHARES else 1.0
 
 
-def _number(row: str, name: str, value: str | float, unit: Unit) -> _Printed:
+def _number(row: str, name: str, value: str | float, unit: Unit) -> Printed | None:
     try:
-        number = Decimal(str(value).strip() or "nan")
-    except InvalidOperation as error:
-        raise DataError(f"row {row!r}: {name}={value!r} is not a number") from error
-    exponent, scale = number.as_tuple().exponent, _scale(name, unit)
-    half = 0.5 * 10.0**exponent if isinstance(value, str) and isinstance(exponent, int) else 0.0
-    read = _Printed(float(number) / scale, half / scale)
-    _check_range(row, name, read, unit)
-    return read
+        number = read(value, unit if name in SHARES else None)
+    except ValueError as error:
+        raise DataError(f"row {row!r}: {name}={error}") from error
+    if number is not None:
+        _check_range(row, name, number, unit)
+    return number
 
 
-def _check_range(row: str, name: str, read: _Printed, unit: Unit) -> None:
+def _check_range(row: str, name: str, number: Printed, unit: Unit) -> None:
     lowest = -1.0 if name == "rvd" else 0.0
-    highest = 1.0 if name in _SHARES and name != "rvd" else sys.float_info.max
-    low, high = read.ends
-    if high < lowest - _SLACK or low > highest + _SLACK:
-        value = f"{read.value * _scale(name, unit):g}"
+    highest = 1.0 if name in SHARES and name != "rvd" else sys.float_info.max
+    low, high = number.ends if number.bound == "=" else (number.value, number.value)
+    if high < lowest - SLACK or low > highest + SLACK:
+        value = f"{number.value * _scale(name, unit):g}"
         raise DataError(f"row {row!r}: {name} cannot be {value} (the unit of shares is {unit})")
 
 
 def _name(row: Mapping[str, Any]) -> str:
     return " / ".join(str(row[key]) for key in ("case", "predictor") if key in row)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check what the command line names; 1 if anything is impossible, 2 if it cannot be read."""
-    options = _parser().parse_args(arguments)
-    try:
-        findings = [f for source in options.table for f in _check(source, options)]
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    for finding in findings:
-        print(finding.message)
-    return int(any(finding.impossible for finding in findings))
-
-
-def _parser() -> argparse.ArgumentParser:
-    about = "Flag metrics in a printed table that exclude each other."
-    parser = argparse.ArgumentParser("python -m vitruvian.report.consistency", description=about)
-    parser.add_argument(
-        "table",
-        nargs="+",
-        help="NAME:dice=89.13,voe=19.2 or a CSV file, whose rows are single cases if it has a "
-        "column `case`, else means with the row's name in the first column",
-    )
-    parser.add_argument("--unit", choices=("percent", "fraction"), default="percent")
-    parser.add_argument("--volume-ml", type=float, help="organ's volume; judges the ASSD too")
-    return parser
-
-
-def _check(source: str, options: argparse.Namespace) -> list[Finding]:
-    if not source.lower().endswith(".csv"):
-        return check_means(_typed(source), options.unit, options.volume_ml)
-    header, rows = _read(Path(source))
-    if not any(_metric(column) for column in header):
-        raise DataError(f"{source} has no column of a known metric, such as dice or voe")
-    if "case" in header:
-        return check_rows(rows, options.unit)
-    table = {
-        f"{row[header[0]]} (line {number})": {k: v for k, v in row.items() if _metric(k)}
-        for number, row in enumerate(rows, start=2)
-    }
-    return check_means(table, options.unit, options.volume_ml)
-
-
-def _typed(text: str) -> dict[str, dict[str, str | float]]:
-    name, colon, cells = text.rpartition(":")
-    pairs = [cell.partition("=") for cell in cells.split(",")]
-    if not colon or not all(equals for _, equals, _ in pairs):
-        raise DataError(f"{text!r} is neither NAME:metric=value,metric=value nor a CSV file")
-    return {name: {key: value for key, _, value in pairs}}
-
-
-def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restkey="", restval="")
-            return list(reader.fieldnames or []), list(reader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row, by_predictor
+from vitruvian.core.exporting import Exported, Format
+from vitruvian.core.gallery import Gallery
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
 from vitruvian.spine.data.cases import SpineCase
@@ -192,6 +194,12 @@ class SpineRegressor(Task):
         people = [r for part in by_predictor(rows).values() for r in per_person(part)]
         return {"per_person": people, **{f"{_word(name)}": part for name, part in split.items()}}
 
+    def illustrate(self, cases: Sequence[SpineCase], rows: Sequence[Row], gallery: Gallery) -> None:
+        """Movements, index over time, heat-map, and charts; see `evaluation_figures`."""
+        from vitruvian.spine.evaluation_figures import illustrate
+
+        illustrate(self, cases, rows, gallery)
+
     # -- prediction ---------------------------------------------------------------------------
 
     def predict_path(
@@ -202,11 +210,13 @@ class SpineRegressor(Task):
 
         return predict_path(self, source, target, provenance)
 
-    def export(self, target: Path, stream: bool, provenance: dict[str, Any]) -> Path:
-        """Write features, scaling and net as ONNX; `stream`: one step, with its state."""
+    def export(
+        self, target: Path, format: Format, stream: bool, provenance: dict[str, Any]
+    ) -> Exported:
+        """Write features, scaling and net as one model; `stream`: one step, with its state."""
         from vitruvian.spine.head.exporting import export
 
-        return export(self, target, stream, provenance)
+        return export(self, target, format, stream, provenance)
 
     def live(self, options: LiveOptions, provenance: dict[str, Any]) -> LiveOutcome:
         """Show the index of a camera, file or stream while it runs."""

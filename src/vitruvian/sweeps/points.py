@@ -16,6 +16,7 @@ from vitruvian.sweeps.directory import Manifest, SweepDirectory
 from vitruvian.sweeps.folds import folds_of
 from vitruvian.sweeps.launchers import go_on_with, launcher_of
 from vitruvian.sweeps.submission import (
+    PLACE,
     drafted,
     launcher_node,
     objectives_of,
@@ -56,7 +57,7 @@ def sweep_points(loader: ConfigLoader, master: DictConfig, arguments: Sequence[s
         origin=origin(),
     )
     sweep = place_of(master, manifest.name)
-    _settle(sweep, manifest, frozen)
+    settle(sweep, manifest, frozen)
     start_and_leave(sweep, launcher)
 
 
@@ -86,13 +87,25 @@ def _problem(line: str, numbers: Sequence[int], points: Sequence[Mapping[str, st
     return f"{line} (in {' '.join(overrides_of(points[numbers[0]]))}{more})"
 
 
-def _settle(sweep: SweepDirectory, manifest: Manifest, frozen: Sequence[Frozen]) -> None:
-    """Write the sweep, or make sure that the one in the directory is the same."""
+def settle(
+    sweep: SweepDirectory, manifest: Manifest, frozen: Sequence[Frozen], place: str = PLACE
+) -> None:
+    """Write the sweep, or make sure that the one in the directory is the same.
+
+    Args:
+        sweep: its directory.
+        manifest: what was asked for.
+        frozen: every point with its config.
+        place: the key that names the directory, for messages.
+
+    Raises:
+        RunError: the directory holds something else, or cannot be written.
+    """
     if sweep.exists:
-        _refuse_other(sweep, frozen)
+        _refuse_other(sweep, frozen, place)
         go_on_with(sweep, manifest.launcher)
         return
-    with drafted(sweep) as draft:
+    with drafted(sweep, place) as draft:
         for number, (point, config) in enumerate(frozen):
             run = draft.run(number)
             run.path.mkdir()
@@ -103,7 +116,7 @@ def _settle(sweep: SweepDirectory, manifest: Manifest, frozen: Sequence[Frozen])
         draft.write_manifest(manifest)
 
 
-def _refuse_other(sweep: SweepDirectory, frozen: Sequence[Frozen]) -> None:
+def _refuse_other(sweep: SweepDirectory, frozen: Sequence[Frozen], place: str) -> None:
     """Make sure that the sweep in a directory is the one that was asked for again.
 
     Raises:
@@ -111,12 +124,12 @@ def _refuse_other(sweep: SweepDirectory, frozen: Sequence[Frozen]) -> None:
     """
     there = sweep.runs()
     if [one.overrides for one in there] != [overrides_of(point) for point, _ in frozen]:
-        raise RunError(f"{sweep.path} holds another sweep: give another hydra.sweep.dir=...")
+        raise RunError(f"{sweep.path} holds another sweep: give another {place}=...")
     for one, (_, config) in zip(there, frozen, strict=True):
         changed = differences(config, one.run.config)
         if changed:
             raise RunError(
                 f"{sweep.path} holds this sweep of another configuration ("
-                f"{'; '.join(changed[:3])}): give another hydra.sweep.dir=..., or continue the one "
+                f"{'; '.join(changed[:3])}): give another {place}=..., or continue the one "
                 f"that is there: vitruvian-sweep resume {sweep.path}"
             )

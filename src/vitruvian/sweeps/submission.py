@@ -26,6 +26,8 @@ from vitruvian.core.rundir import new_run_path
 from vitruvian.sweeps.directory import SweepDirectory
 from vitruvian.sweeps.jobs import Launcher
 
+PLACE = "hydra.sweep.dir"  # the key that names the directory of a sweep
+
 
 def sweeper_keys(master: DictConfig) -> Config:
     """The keys of `hydra.sweeper`, plain."""
@@ -78,14 +80,18 @@ def place_of(master: DictConfig, name: str) -> SweepDirectory:
 
 
 @contextmanager
-def drafted(sweep: SweepDirectory) -> Iterator[SweepDirectory]:
+def drafted(sweep: SweepDirectory, place: str = PLACE) -> Iterator[SweepDirectory]:
     """A directory to write a sweep in; it takes its place when the block ends well.
+
+    Args:
+        sweep: where it will be.
+        place: the key that names the directory, for messages.
 
     Raises:
         RunError: the place is taken, or cannot be written.
     """
     if sweep.path.exists() and not _is_empty(sweep.path):
-        raise RunError(f"{sweep.path} is not empty: give another hydra.sweep.dir=...")
+        raise RunError(f"{sweep.path} is not empty: give another {place}=...")
     draft = SweepDirectory(sweep.path.with_name(f".{sweep.path.name}.{secrets.token_hex(3)}.tmp"))
     try:
         draft.path.mkdir(parents=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.spine.live.browser import Browser, missing
+from tests.browser import Browser, missing
 from tests.spine.live.fakes import LiveProcess
 
 pytestmark = [

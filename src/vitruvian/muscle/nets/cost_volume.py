@@ -65,9 +65,9 @@ class CostVolume(nn.Module):
         """Mean square of the patches that lie each displacement away, which overlap much."""
         height, width = size
         # One map of every patch that there could be, of which each displacement picks its own.
-        energies = F.avg_pool2d(around.square().sum(1), self.patch, stride=1)
+        energies = F.avg_pool2d(around.square().sum(1, keepdim=True), self.patch, stride=1)
         picked = [
-            energies[:, y : y + height : self.patch, x : x + width : self.patch]
+            energies[:, 0, y : y + height : self.patch, x : x + width : self.patch]
             for y in range(self._side)
             for x in range(self._side)
         ]

@@ -96,10 +96,10 @@ class SiamesePair(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pairs (n, 2, height, width) to (n, outputs)."""
-        n = len(images)
         # Both frames at once: one call of the encoder on twice the batch.
         encoded = self.encode(images.transpose(0, 1).flatten(0, 1).unsqueeze(1))
-        return self.compare(encoded[:n], encoded[n:])
+        before, after = encoded.unflatten(0, (2, -1)).unbind(0)
+        return self.compare(before, after)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Features of single frames: (n, 1, height, width) to (n, features, height/2, width/2).

@@ -87,7 +87,7 @@ class TemporalNet(nn.Module):
             steps = torch.stack([images[:, :-1], images[:, 1:]], dim=2)
         else:
             steps = images.unsqueeze(2)
-        features = self.encoder(steps.flatten(0, 1)).unflatten(0, (len(images), self.steps))
+        features = self.encoder(steps.flatten(0, 1)).unflatten(0, (-1, self.steps))
         values: Tensor = self.last(self.dropout(self.memory(self.dropout(features))))
         return values
 
@@ -101,7 +101,9 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, steps, features) to (n, hidden) after the last step."""
-        last: Tensor = self.cells(x)[0][:, -1]
+        # The state is given, as ONNX would keep the number of windows of the one that torch makes.
+        start = x.new_zeros(1, x.shape[0], self.cells.hidden_size)
+        last: Tensor = self.cells(x, start)[0][:, -1]
         return last
 
 

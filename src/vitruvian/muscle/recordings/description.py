@@ -42,10 +42,10 @@ from typing import ClassVar, Literal
 
 from vitruvian.core.check import nearest
 from vitruvian.core.errors import DataError
+from vitruvian.core.typed_yaml import read_typed
 from vitruvian.muscle.recording import ClockKind
 from vitruvian.muscle.recordings.channel_form import ChannelForm
 from vitruvian.muscle.recordings.screen import Flip, Screen
-from vitruvian.muscle.recordings.typed_yaml import read_typed
 
 FILE_NAME = "recording.yaml"
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.evaluation import Row
+from vitruvian.core.gallery import Gallery
 from vitruvian.core.task import Optimizer, Scheduler, Task, require
 from vitruvian.muscle.normalising import inside
 from vitruvian.muscle.recording import Floats, Image, Mask
@@ -124,6 +125,12 @@ class MuscleSegmenter(Task):
     def headline(self, rows: Sequence[Row]) -> dict[str, float]:
         """Mean Dice of the recordings in which it is defined."""
         return {"roi_dice": _mean([row["dice"] for row in rows])}
+
+    def illustrate(self, cases: Sequence[Any], rows: Sequence[Row], gallery: Gallery) -> None:
+        """Masks of the best, the median and the worst recording, and a chart of all of them."""
+        from vitruvian.muscle.segmentation.figures import draw_figures
+
+        draw_figures(self, cases, rows, gallery)
 
     # -- prediction ---------------------------------------------------------------------------
 

@@ -56,12 +56,15 @@ def draw_bodies(
         skeleton: of the joints, with shoulders and hips.
         findings: what each body shows.
     """
+    from matplotlib.collections import LineCollection
+
     width, height = np.abs(bodies).max(axis=(0, 1)) * 1.12
+    colours = [_colour(skeleton, bone) for bone in skeleton.bones]
     for axes, body, seen, finding in zip(panels, bodies, visibility, findings, strict=True):
-        for bone in skeleton.bones:
-            ends, colour = list(bone), _colour(skeleton, bone)
-            faint = 1.0 if seen[ends].min() >= _SEEN else 0.3
-            axes.plot(*body[ends].T, color=colour, lw=1.8, alpha=faint, solid_capstyle="round")
+        faint = [1.0 if seen[list(bone)].min() >= _SEEN else 0.3 for bone in skeleton.bones]
+        lines = [body[list(bone)] for bone in skeleton.bones]
+        look: dict[str, Any] = {"lw": 1.8, "capstyle": "round"}
+        axes.add_collection(LineCollection(lines, colors=colours, alpha=faint, **look))
         _draw_trunk(axes, body, skeleton, finding)
         axes.set(xlim=(-width, width), ylim=(-height, height), aspect="equal", anchor="C")
         axes.set_axis_off()

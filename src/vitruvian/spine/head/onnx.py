@@ -7,9 +7,7 @@ torch's exporter of traced modules; the newer one would need one package more, o
 from __future__ import annotations
 
 import copy
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -19,11 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.core.errors import RunError
-from vitruvian.core.files import atomic
-from vitruvian.spine.head.onnx_runtime import Array, OnnxIndex, OnnxStep, optional_package
+from vitruvian.core.onnx_files import optional_package, traced, write_model
+from vitruvian.spine.head.onnx_runtime import Array, OnnxIndex, OnnxStep
 from vitruvian.spine.nets.recurrent import Recurrent
 
-OPSET = 17  # the first with layer normalisation
 TOLERANCE = 1e-5
 
 
@@ -61,7 +58,8 @@ def export_onnx(
     example: Mapping[str, Tensor],
     *,
     metadata: Mapping[str, str] | None = None,
-) -> None:
+    also: Sequence[Mapping[str, Tensor]] = (),
+) -> float:
     """Write a module that maps windows to values; numbers of windows and of frames stay free.
 
     Args:
@@ -71,6 +69,10 @@ def export_onnx(
         example: inputs by name, each (n, T, ...), with n and T of at least 2; see `example_window`
             and `example_landmarks`.
         metadata: texts that the file carries.
+        also: further inputs like `example`, of other sizes, on which both must agree.
+
+    Returns:
+        The largest difference from torch, relative to values above 1.
 
     Raises:
         RunError: onnx or onnxruntime is not installed, the module has an operation that ONNX lacks,
@@ -78,15 +80,18 @@ def export_onnx(
     """
     module = _still(module)
     axes = {name: {0: "n", 1: "frames"} for name in example}
-    model = _traced(_folded(module), tuple(example.values()), list(example), ["index"], axes)
+    axes["index"] = {0: "n"}
+    model = traced(_folded(module), tuple(example.values()), list(example), ["index"], axes)
     net = OnnxIndex(model)
-    for windows in (example, {name: tensor[:1, :-1] for name, tensor in example.items()}):
+    largest = 0.0
+    for windows in (example, {k: tensor[:1, :-1] for k, tensor in example.items()}, *also):
         with torch.no_grad():
             expected = module(*windows.values())
         with _other_sizes():
             found = net(**_arrays(windows))
-        _agree("index", expected, found)
-    _write(model, path, metadata)
+        largest = max(largest, _agree("index", expected, found))
+    write_model(model, path, metadata)
+    return largest
 
 
 def export_step(
@@ -95,7 +100,7 @@ def export_step(
     example: Mapping[str, Tensor],
     *,
     metadata: Mapping[str, str] | None = None,
-) -> None:
+) -> float:
     """Write one step of a causal module, with its state as inputs and outputs.
 
     Inputs are those of `example`, then state_0, state_1, ...; outputs are index, then next_0,
@@ -109,10 +114,15 @@ def export_step(
             {"x": (2, channels)}.
         metadata: texts that the file carries.
 
+    Returns:
+        The largest difference from torch, relative to values above 1.
+
     Raises:
         RunError: as `export_onnx`, or the state is not zero at first.
     """
-    _write(_step_model(module, example), path, metadata)
+    model, largest = _step_model(module, example)
+    write_model(model, path, metadata)
+    return largest
 
 
 def compile_step(module: nn.Module, example: Mapping[str, Tensor]) -> OnnxStep:
@@ -125,7 +135,7 @@ def compile_step(module: nn.Module, example: Mapping[str, Tensor]) -> OnnxStep:
     Raises:
         RunError: as `export_step`.
     """
-    return OnnxStep(_step_model(module, example))
+    return OnnxStep(_step_model(module, example)[0])
 
 
 class _FlatStep(nn.Module):
@@ -141,7 +151,8 @@ class _FlatStep(nn.Module):
         return value, *_flat(after)
 
 
-def _step_model(module: nn.Module, example: Mapping[str, Tensor]) -> bytes:
+def _step_model(module: nn.Module, example: Mapping[str, Tensor]) -> tuple[bytes, float]:
+    """The content of the file, and the largest difference from torch."""
     module = _still(module)
     frame = tuple(example.values())
     state = cast(Steppable, module).initial_state(len(frame[0]))
@@ -152,10 +163,12 @@ def _step_model(module: nn.Module, example: Mapping[str, Tensor]) -> bytes:
     outputs = ["index", *(f"next_{i}" for i in range(len(tensors)))]
     flat = _FlatStep(_folded(module), state, len(frame)).eval()
     axes = {name: {0: "n"} for name in [*names, *outputs]}
-    model = _without_idle_states(_traced(flat, (*frame, *tensors), names, outputs, axes))
-    for n in (len(frame[0]), 1):
+    model = _without_idle_states(traced(flat, (*frame, *tensors), names, outputs, axes))
+    largest = max(
         _agree_step(module, OnnxStep(model), {k: tensor[:n] for k, tensor in example.items()})
-    return model
+        for n in (len(frame[0]), 1)
+    )
+    return model, largest
 
 
 def _without_idle_states(model: bytes) -> bytes:
@@ -168,8 +181,9 @@ def _without_idle_states(model: bytes) -> bytes:
     return cast(bytes, proto.SerializeToString())
 
 
-def _agree_step(module: nn.Module, net: OnnxStep, example: Mapping[str, Tensor]) -> None:
+def _agree_step(module: nn.Module, net: OnnxStep, example: Mapping[str, Tensor]) -> float:
     """Compare a few frames, so that a state has been through both."""
+    largest = 0.0
     steps, n = cast(Steppable, module), len(next(iter(example.values())))
     state, held = steps.initial_state(n), net.initial_state(n)
     for repeat in range(3):
@@ -178,13 +192,15 @@ def _agree_step(module: nn.Module, net: OnnxStep, example: Mapping[str, Tensor])
             value, state = steps.step(*frame.values(), state)
         with _other_sizes():
             found, held = net.step(held, **_arrays(frame))
-        _agree("index", value, found)
+        largest = max(largest, _agree("index", value, found))
     tensors = _flat(state)
     for name, array in held.items():
-        _agree(name, tensors[int(name.removeprefix("state_"))], array)
+        largest = max(largest, _agree(name, tensors[int(name.removeprefix("state_"))], array))
+    return largest
 
 
-def _agree(name: str, expected: Tensor, found: Array) -> None:
+def _agree(name: str, expected: Tensor, found: Array) -> float:
+    """The largest difference, relative to values above 1."""
     values = expected.double().numpy()
     error = np.abs(values - found) / np.maximum(1, np.abs(values))
     if values.shape != found.shape or not (error <= TOLERANCE).all():
@@ -192,6 +208,7 @@ def _agree(name: str, expected: Tensor, found: Array) -> None:
             f"{name} of onnxruntime differs from torch's by {error.max():.1e}, more than "
             f"{TOLERANCE:.0e}; nothing was written"
         )
+    return float(error.max(initial=0.0))  # a state may hold nothing
 
 
 @contextmanager
@@ -218,42 +235,6 @@ def _folded(module: nn.Module) -> nn.Module:
         if isinstance(part, Recurrent):
             part.fold()
     return module
-
-
-def _traced(
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    names: list[str],
-    outputs: list[str],
-    axes: Mapping[str, Mapping[int, str]],
-) -> bytes:
-    optional_package("onnx")
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of tracing: that sizes are free is checked afterwards
-        file = Path(folder) / "traced.onnx"
-        try:
-            torch.onnx.export(
-                module,
-                inputs,
-                file,
-                input_names=names,
-                output_names=outputs,
-                dynamic_axes={**axes, "index": {0: "n"}},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        except torch.onnx.errors.OnnxExporterError as error:
-            raise RunError(f"ONNX cannot express this net: {error}") from error
-        return file.read_bytes()
-
-
-def _write(model: bytes, path: Path, metadata: Mapping[str, str] | None) -> None:
-    onnx = optional_package("onnx")
-    proto = onnx.load_from_string(model)
-    onnx.helper.set_model_props(proto, dict(metadata or {}))
-    onnx.checker.check_model(proto)
-    with atomic(path) as temporary:
-        temporary.write_bytes(proto.SerializeToString())
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

@@ -5,16 +5,14 @@ Needs onnxruntime (extra `onnx`), and neither torch nor the net's code.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from vitruvian.core.errors import RunError
+from vitruvian.core.onnx_files import session
 
 Array = npt.NDArray[Any]
 _KINDS = {"tensor(bool)": np.bool_, "tensor(int64)": np.int64, "tensor(float)": np.float32}
@@ -32,7 +30,7 @@ class OnnxIndex:
     """
 
     def __init__(self, model: Path | bytes, threads: int = 1) -> None:
-        self.session = _session(model, threads)
+        self.session = session(model, threads)
 
     def __call__(self, **windows: Array) -> Array:
         """Map windows, by the names of the export, to (n,) values."""
@@ -52,7 +50,7 @@ class OnnxStep:
     """
 
     def __init__(self, model: Path | bytes, threads: int = 1) -> None:
-        self.session = _session(model, threads)
+        self.session = session(model, threads)
         inputs = self.session.get_inputs()
         self._frame = [put.name for put in inputs if not put.name.startswith("state_")]
         self._states = {put.name: put for put in inputs if put.name.startswith("state_")}
@@ -70,28 +68,3 @@ class OnnxStep:
         read = {name: frame[name] for name in self._frame}
         value, *after = self.session.run(self._outputs, {**read, **state})
         return value, dict(zip(self._states, after, strict=True))
-
-
-def optional_package(name: str) -> ModuleType:
-    """Import one of the packages of the extra `onnx`.
-
-    Raises:
-        RunError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise RunError(f"{name} is not installed: pip install 'vitruvian[onnx]'") from error
-
-
-def _session(model: Path | bytes, threads: int) -> Any:
-    runtime = optional_package("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = threads
-    options.log_severity_level = 3  # errors
-    content = model if isinstance(model, bytes) else str(model)
-    try:
-        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own classes, with no base but this
-        name = "the model" if isinstance(model, bytes) else model
-        raise RunError(f"onnxruntime cannot read {name}: {error}") from error

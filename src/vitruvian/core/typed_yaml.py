@@ -28,21 +28,33 @@ def read_typed(path: Path, kind: type[T]) -> T:
     """Read a YAML file as the dataclass `kind`.
 
     A field's type may be str, int, float, bool, a Literal, a dataclass, tuples, mappings with text
-    as keys, and unions of these. A dataclass with a class variable `short` may also be written as
-    the value of the field of that name alone; a tuple of any length as its only item alone.
+    as keys, unions of these, and Any: what YAML itself would read. A dataclass with a class
+    variable `short` may also be written as the value of the field of that name alone; a tuple of
+    any length as its only item alone.
 
     Raises:
         DataError: the file cannot be read; a key is missing, unknown or there twice; a value is of
             another type. Names the file and the key, and the nearest right key.
     """
+    node = read_texts(path)
     try:
-        return typed(yaml.load(path.read_text(encoding="utf-8"), _Loader), kind)
+        return typed(node, kind)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_texts(path: Path) -> Any:
+    """Read a YAML file with every scalar as text, for `typed`.
+
+    Raises:
+        DataError: the file cannot be read, or a key is there twice; names the file.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         raise DataError(f"{path}{_complaint(error)}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -71,6 +83,8 @@ def _complaint(error: yaml.YAMLError) -> str:
 def typed(node: Any, kind: Any, key: str = "") -> Any:
     """Read what YAML holds below `key` as the type `kind`; see `read_typed`."""
     origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return _plain(node)
     if origin is UnionType:
         return _union(node, inner, key)
     if is_dataclass(kind):
@@ -82,6 +96,12 @@ def typed(node: Any, kind: Any, key: str = "") -> Any:
     if origin is Mapping:
         return {name: typed(v, inner[1], _below(key, name)) for name, v in _mapping(node, key)}
     return _scalar(node, kind, key)
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items()}
+    return [_plain(item) for item in node] if isinstance(node, list) else yaml.safe_load(node)
 
 
 def _union(node: Any, kinds: tuple[Any, ...], key: str) -> Any:
@@ -135,7 +155,7 @@ def _tuple(node: Any, inner: tuple[Any, ...], key: str) -> tuple[Any, ...]:
         nodes = node
     else:
         raise DataError(f"{key}: expected a list of {len(inner)} numbers, got {_shown(node)}")
-    below = [f"{key}[{number}]" for number in range(len(nodes))] if len(nodes) > 1 else [key]
+    below = [f"{key}[{number}]" for number in range(len(nodes))] if len(nodes) != 1 else [key]
     return tuple(typed(*each) for each in zip(nodes, inner, below, strict=True))
 
 

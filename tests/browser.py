@@ -122,6 +122,10 @@ class Browser:
         found = self._post("/element", {"using": "css selector", "value": selector})
         self._post(f"/element/{next(iter(found.values()))}/click", {})
 
+    def command(self, name: str, **parameters: Any) -> Any:
+        """Ask the browser itself, by a command of the DevTools protocol; what it answers."""
+        return self._post("/goog/cdp/execute", {"cmd": name, "params": parameters})
+
     def text(self, selector: str) -> str:
         """What an element says."""
         return str(self.run("return document.querySelector(arguments[0]).textContent", selector))

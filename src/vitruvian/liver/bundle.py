@@ -1,0 +1,301 @@
+"""A MONAI bundle of a liver net: model, metadata, and a workflow that MONAI runs on a NIfTI.
+
+See docs.monai.io, "MONAI Bundle Specification". The model gives probabilities of classes: of whole
+volumes for a 2-D net, which is shown its slices inside the model, and of windows for a 3-D one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vitruvian.core.errors import RunError
+from vitruvian.core.exporting import Inputs, write_torchscript
+from vitruvian.core.files import unwritable, write_json, write_text
+from vitruvian.core.task import SIMULATED_KEY
+from vitruvian.liver.volume import PADDING_HU
+
+if TYPE_CHECKING:
+    from vitruvian.liver.segmenter import LiverSegmenter
+
+_LICENSE = """The code that made this bundle, Vitruvian, is licensed under Apache-2.0.
+
+The weights are yours, as far as the data that you trained them on let them be: LiTS and other sets
+have licences of their own, some of which forbid commercial use. Read them before you pass this on.
+See docs/README.md for the data and for the intended use: this is research software, not a medical
+device, and not for diagnosis.
+"""
+
+
+class Probabilities(nn.Module):
+    """Probabilities of classes of a volume or window of HU, averaged over mirrorings if asked for.
+
+    Args:
+        net: from HU to logits, 2-D or 3-D, traced.
+        spatial_dims: 2 or 3, of the net.
+        context: neighbouring slices that a 2-D net sees.
+        divisor: the net's sizes are multiples of it.
+        batch: slices at a time.
+        mirror: average over the four in-plane mirrorings.
+        padding: HU beyond the borders; anything at or below the window.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        spatial_dims: int,
+        context: int,
+        divisor: int,
+        batch: int,
+        mirror: bool,
+        padding: float,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.spatial_dims, self.context, self.divisor = spatial_dims, context, divisor
+        self.batch, self.mirror, self.padding = batch, mirror, padding
+
+    def forward(self, hu: Tensor) -> Tensor:
+        """Map HU (n, 1, z, y, x) to probabilities (n, classes, z, y, x); n is 1 for a 2-D net."""
+        if self.spatial_dims == 3:
+            return self.averaged(hu)
+        planes = hu[0, 0]
+        depth, margin = planes.shape[0], self.context // 2
+        parts: list[Tensor] = []
+        for first in range(0, depth, self.batch):
+            last = min(first + self.batch, depth)
+            place = torch.arange(first - margin, last + margin, device=hu.device)
+            stacks = planes[place.clamp(0, depth - 1)].unfold(0, self.context, 1)
+            parts.append(self.averaged(stacks.permute(0, 3, 1, 2)))
+        return torch.cat(parts).transpose(0, 1).unsqueeze(0)
+
+    def averaged(self, x: Tensor) -> Tensor:
+        """Probabilities, averaged over the mirrorings of the last two axes."""
+        total = self.scores(x)
+        if not self.mirror:
+            return total
+        total = total + self.scores(x.flip([-1])).flip([-1])
+        total = total + self.scores(x.flip([-2])).flip([-2])
+        return (total + self.scores(x.flip([-1, -2])).flip([-1, -2])) / 4
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Probabilities of an input of any size: padded at its ends, and cropped back."""
+        height, width = x.shape[-2], x.shape[-1]
+        pads = [0, -width % self.divisor, 0, -height % self.divisor]
+        if self.spatial_dims == 3:
+            pads += [0, -x.shape[-3] % self.divisor]
+        padded = F.pad(x, pads, value=self.padding)
+        found = self.net(padded).float().softmax(1)[..., :height, :width]
+        return found[:, :, : x.shape[2]] if self.spatial_dims == 3 else found
+
+
+def write_bundle(
+    task: LiverSegmenter,
+    module: nn.Module,
+    trials: Sequence[Inputs],
+    target: Path,
+    provenance: Mapping[str, Any],
+    metadata: Mapping[str, str],
+) -> float:
+    """Write a bundle; its card, docs/README.md, is written by the engine.
+
+    Args:
+        task: the trained task.
+        module: from HU to logits.
+        trials: for the comparison with torch.
+        target: the folder; an earlier bundle there is replaced, anything else is left alone.
+        provenance: of the run.
+        metadata: texts that the model's file carries.
+
+    Returns:
+        The largest difference from torch.
+
+    Raises:
+        RunError: there is something else at `target`, the model differs from torch, or the folder
+            cannot be written.
+    """
+    ours = (target / "configs" / "metadata.json").is_file()
+    if target.exists() and not ours:
+        raise RunError(f"output={target} exists, and is no bundle; choose another folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+            made = Path(folder) / "bundle"
+            difference = _write_parts(task, module, trials, made, provenance, metadata)
+            if ours:
+                shutil.rmtree(target)
+            made.replace(target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    return difference
+
+
+def _write_parts(
+    task: LiverSegmenter,
+    module: nn.Module,
+    trials: Sequence[Inputs],
+    made: Path,
+    provenance: Mapping[str, Any],
+    metadata: Mapping[str, str],
+) -> float:
+    def whole(net: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+        inference, low = task.inference, float(task.window.limits[0])
+        shape = (task.spatial_dims, task.context, task.divisor, max(1, inference.batch_size))
+        return torch.jit.script(Probabilities(net, *shape, inference.mirror, low))
+
+    difference = write_torchscript(module, made / "models" / "model.ts", trials, metadata, whole)
+    write_json(made / "configs" / "metadata.json", metadata_json(task, provenance))
+    write_json(made / "configs" / "inference.json", inference_json(task, provenance))
+    write_text(made / "LICENSE", _LICENSE)
+    return difference
+
+
+def metadata_json(task: LiverSegmenter, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What MONAI's schema of metadata asks for, and the window and the spacing besides."""
+    import monai
+    import numpy as np
+
+    from vitruvian.liver.exporting import CLASSES, DATA, USE
+
+    versions = dict(provenance.get("versions", {}))
+    simulated = bool(provenance.get(SIMULATED_KEY))
+    low, high = task.window.limits.tolist()
+    classes = {str(number): name for number, name in enumerate(CLASSES[: task.classes])}
+    spatial = list(task.inference.patch) if task.spatial_dims == 3 else ["*", "*", "*"]
+    shared = {"type": "image", "num_channels": 1, "spatial_shape": spatial, "dtype": "float32"}
+    image = shared | {
+        "format": "hounsfield",
+        "modality": "CT",
+        "value_range": [PADDING_HU, 3071],
+        "is_patch_data": task.spatial_dims == 3,
+        "channel_def": {"0": "image"},
+    }
+    pred = shared | {
+        "format": "segmentation",
+        "num_channels": task.classes,
+        "value_range": [0, 1],
+        "is_patch_data": task.spatial_dims == 3,
+        "channel_def": classes,
+    }
+    title = f"Liver in CT by {type(task.net).__name__}{' (SIMULATED)' if simulated else ''}"
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
+        "meta_schema_20240725.json",
+        "version": "1.0.0",
+        "changelog": {"1.0.0": "exported"},
+        "monai_version": monai.__version__,
+        "pytorch_version": torch.__version__,
+        "numpy_version": np.__version__,
+        "required_packages_version": {name: _version(name) for name in ("nibabel", "scipy")},
+        "name": title,
+        "task": "segmentation of the liver in CT",
+        "description": f"{title}, trained with Vitruvian {versions.get('vitruvian')}",
+        "authors": "whoever trained it, with Vitruvian",
+        "copyright": "see LICENSE",
+        "data_source": "simulated phantoms" if simulated else "see docs/README.md",
+        "data_type": "nifti",
+        "image_classes": "one CT scan in HU, in LPS order (axes z, y, x)",
+        "label_classes": ", ".join(f"{number} {name}" for number, name in classes.items()),
+        "pred_classes": ", ".join(f"{number} {name}" for number, name in classes.items()),
+        "intended_use": USE,
+        "data_licence": DATA,
+        "trained_on_simulated": simulated,
+        "intensity_window_hu": [low, high],
+        "spacing_mm": "as the scan has it: nothing is resampled",
+        "vitruvian": {key: provenance.get(key) for key in ("checkpoint_sha256", "versions")},
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
+    }
+
+
+def _version(package: str) -> str:
+    from importlib import metadata
+
+    return metadata.version(package)
+
+
+def inference_json(task: LiverSegmenter, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """A workflow for `python -m monai.bundle run`: read, put in order, infer, put back, write."""
+    mark = "_simulated" if provenance.get(SIMULATED_KEY) else ""
+    return {
+        "imports": [
+            "$import numpy as np",
+            "$import torch",
+            "$from pathlib import Path",
+            "$from scipy import ndimage",
+        ],
+        "bundle_root": ".",
+        "image": "scan.nii.gz",
+        "output_dir": "$str(@bundle_root) + '/predictions'",
+        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        "images": "$sorted(str(f) for f in Path(@image).glob('*.nii*')) "
+        "if Path(@image).is_dir() else [str(@image)]",
+        "network_def": "$torch.jit.load(str(@bundle_root) + '/models/model.ts', "
+        "map_location=@device).eval()",
+        "preprocessing": {
+            "_target_": "Compose",
+            "transforms": [
+                {"_target_": "LoadImaged", "keys": "image", "image_only": True},
+                {"_target_": "EnsureChannelFirstd", "keys": "image"},
+                # z to the head, y to the back, x to the left: the axes of the net's input
+                {"_target_": "Orientationd", "keys": "image", "axcodes": "SPL", "labels": None},
+                {"_target_": "EnsureTyped", "keys": "image", "device": "@device"},
+            ],
+        },
+        "inferer": _inferer(task),
+        "largest": "$lambda regions: regions == np.bincount(regions.ravel())[1:].argmax() + 1 "
+        "if regions.any() else regions > 0",
+        "one_liver": "$lambda x: x * torch.as_tensor("
+        "@largest(ndimage.label(x[0].cpu().numpy())[0])).to(x.device)",
+        "postprocessing": {"_target_": "Compose", "transforms": _after(task, mark)},
+        "predict": "$lambda item: {**item, 'pred': "
+        "@inferer(item['image'][None].as_tensor(), @network_def)[0]}",
+        "run": [
+            "$[@postprocessing(@predict(@preprocessing({'image': image}))) for image in @images]"
+        ],
+    }
+
+
+def _inferer(task: LiverSegmenter) -> dict[str, Any]:
+    if task.spatial_dims == 2:
+        return {"_target_": "SimpleInferer"}
+    return {
+        "_target_": "SlidingWindowInferer",
+        "roi_size": list(task.inference.patch),
+        "sw_batch_size": task.inference.batch_size,
+        "overlap": task.inference.overlap,
+        "mode": "gaussian",
+        "cval": PADDING_HU,
+    }
+
+
+def _after(task: LiverSegmenter, mark: str) -> list[dict[str, Any]]:
+    # MONAI's own transform would need scikit-image
+    one_liver = {"_target_": "Lambdad", "keys": "pred", "func": "@one_liver"}
+    return [
+        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
+        *([one_liver] if task.inference.largest_component else []),
+        {
+            "_target_": "Invertd",
+            "keys": "pred",
+            "transform": "@preprocessing",
+            "orig_keys": "image",
+            "nearest_interp": True,
+            "to_tensor": True,
+        },
+        {
+            "_target_": "SaveImaged",
+            "keys": "pred",
+            "output_dir": "@output_dir",
+            "output_postfix": f"liver{mark}",
+            "output_dtype": "uint8",
+            "separate_folder": False,
+            "resample": False,
+        },
+    ]

@@ -1,0 +1,160 @@
+"""Which runs test a paper: a point of a sweep for each experiment, seed and fold.
+
+Later ones win: overrides of the preset, of the experiment, of the experiment in the preset, seeds
+and folds, what the user has typed. Nothing here imports torch or Hydra.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vitruvian.core.check import nearest
+from vitruvian.core.errors import ConfigError
+from vitruvian.papers.paper import Experiment, Paper, Preset
+
+_FOLD = "fold"  # the last part of a key that says who is held out
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run.
+
+    Attributes:
+        experiment: key of the experiment that it belongs to.
+        point: what sets it apart from the others, as typed after `vitruvian-train`.
+        repeat: which repetition it belongs to, such as `seed 1`; empty where there is only one.
+        fold: which fold of it, such as `fold 3`; empty where there are none.
+    """
+
+    experiment: str
+    point: Mapping[str, str]
+    repeat: str = ""
+    fold: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a paper.
+
+    Attributes:
+        paper: the paper.
+        preset: key of the preset.
+        shared: overrides of every run.
+        runs: the runs, in the order of their numbers in the sweep.
+        real: whether the user has named real data.
+    """
+
+    paper: Paper
+    preset: str
+    shared: tuple[str, ...]
+    runs: tuple[PlannedRun, ...]
+    real: bool
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the runs rest on simulated data, as far as it can be known beforehand."""
+        return self.paper.presets[self.preset].simulated and not self.real
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The experiments that have runs."""
+        keys = dict.fromkeys(run.experiment for run in self.runs)
+        return tuple(self.paper.experiments[key] for key in keys)
+
+    def label(self, run: PlannedRun) -> str:
+        """What a run is, for a reader: `EAS U-Net, seed 1, fold 0`."""
+        parts = (self.paper.experiments[run.experiment].label, run.repeat, run.fold)
+        return ", ".join(part for part in parts if part)
+
+
+def plan_of(paper: Paper, preset: str, typed: Sequence[str] = ()) -> Plan:
+    """Plan the runs of a paper.
+
+    Args:
+        paper: the paper.
+        preset: how.
+        typed: further overrides, by the user; a value of a key that the preset repeats over
+            (`seed=0,1`) takes the place of its values.
+
+    Raises:
+        ConfigError: there is no such preset, a key that it needs was not given, or a value is a
+            list of several for a key that is not repeated over.
+    """
+    own = preset_of(paper, preset)
+    given = {key_of(text): text.partition("=")[2] for text in typed}
+    for key, what in own.needs.items():
+        if key not in given:
+            raise ConfigError(f"{key}: preset={preset} needs it: {what}; add {key}=...")
+    repeats = {key: _repeated(key, given.get(key), own) for key in own.repeats}
+    rest = [text for text in typed if key_of(text) not in repeats]
+    settled = {key_of(text) for text in rest}
+    runs = [
+        PlannedRun(experiment.key, {**_point(experiment, preset, settled), **chosen}, *names)
+        for experiment in paper.experiments.values()
+        if not experiment.only or preset in experiment.only
+        for chosen, names in _combinations(repeats)
+    ]
+    if not runs:
+        raise ConfigError(f"preset: {preset} runs no experiment of {paper.key}")
+    shared = [text for text in own.overrides if key_of(text) not in settled | set(repeats)]
+    real = any(key in given for one in paper.presets.values() for key in one.needs)
+    return Plan(paper, preset, (*shared, *rest), tuple(runs), real)
+
+
+def preset_of(paper: Paper, preset: str) -> Preset:
+    """A preset by its name.
+
+    Raises:
+        ConfigError: the paper has none of this name.
+    """
+    if preset not in paper.presets:
+        near = nearest(preset, paper.presets)
+        hint = f"did you mean {near}?" if near else f"there are: {', '.join(paper.presets)}"
+        raise ConfigError(f"preset: {paper.key} has no preset {preset!r}; {hint}")
+    return paper.presets[preset]
+
+
+def key_of(override: str) -> str:
+    """The key of `key=value`."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _point(experiment: Experiment, preset: str, settled: set[str]) -> dict[str, str]:
+    """What an experiment sets, except for the keys that the user has settled."""
+    lines = (*experiment.overrides, *experiment.presets.get(preset, ()))
+    pairs = [line.partition("=") for line in lines]
+    return {key: text for key, _, text in pairs if key.lstrip("+~") not in settled}
+
+
+def _repeated(key: str, typed: str | None, preset: Preset) -> tuple[int, ...]:
+    """The values that a key is repeated over: the preset's, or those that were typed."""
+    if typed is None:
+        return preset.repeats[key]
+    try:
+        return tuple(dict.fromkeys(int(part) for part in typed.split(",")))
+    except ValueError:
+        told = f"got {typed!r}, expected whole numbers, such as {key}=0,1"
+        raise ConfigError(f"{key}: {told}") from None
+
+
+def _combinations(
+    repeats: Mapping[str, Sequence[int]],
+) -> list[tuple[dict[str, str], tuple[str, str]]]:
+    """Every combination of seeds and folds, with the names of its repetition and of its fold."""
+    found = []
+    for values in itertools.product(*repeats.values()):
+        chosen = dict(zip(repeats, values, strict=True))
+        folds = {key: value for key, value in chosen.items() if _is_fold(key)}
+        seeds = {key: value for key, value in chosen.items() if not _is_fold(key)}
+        found.append(({k: str(v) for k, v in chosen.items()}, (_named(seeds), _named(folds))))
+    return found
+
+
+def _is_fold(key: str) -> bool:
+    return key.rpartition(".")[2] == _FOLD
+
+
+def _named(chosen: Mapping[str, int]) -> str:
+    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in chosen.items())

@@ -1,0 +1,293 @@
+"""What becomes of each claim of a paper, and why, in one sentence.
+
+Simulated data never reproduce a claim about people: their verdict is "not comparable", and the
+reason says what they show. Costs and times are claims about nets, which need no data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from vitruvian.papers.evidence import Evidence
+from vitruvian.papers.figures import Figures, figures_of, number, text
+from vitruvian.papers.measured import Measurement, measurements
+from vitruvian.papers.paper import Claim, Paper
+from vitruvian.papers.results import Estimate, Judged, PairedTest, Verdict
+from vitruvian.papers.statistics import holm, paired, subject_means
+from vitruvian.papers.tables import is_simulated
+from vitruvian.report.quantity import versus
+
+LEVEL = 0.05
+_NOBODY = "no run of it is complete"
+
+Tests = Mapping[str, PairedTest]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What a claim is judged by."""
+
+    claim: Claim
+    simulated: bool
+    figures: Figures
+    test: PairedTest | None
+    tests: int  # how many tests the p values are adjusted for
+    measured: Measurement | None
+    runs: str
+
+
+def judge(
+    paper: Paper,
+    simulated: bool,
+    evidence: Mapping[str, Evidence],
+    impossible: Mapping[str, str],
+    measured: Mapping[str, Measurement] | None = None,
+) -> tuple[Judged, ...]:
+    """Judge every claim of a paper, in order.
+
+    Args:
+        paper: with its claims.
+        simulated: whether any of the data are.
+        evidence: by experiment.
+        impossible: by claim, the arithmetic that excludes its printed number.
+        measured: what `papers.measured.measurements` found; None: it is measured now.
+    """
+    known = measurements(paper) if measured is None else measured
+    tests = order_tests(paper, evidence)
+    family = sum(not math.isnan(test.p) for test in tests.values())
+    found = []
+    for claim in paper.claims:
+        own = evidence.get(claim.experiment)
+        case = _Case(
+            claim,
+            simulated or any(map(is_simulated, _behind(claim, evidence))),
+            _figures(claim, own, evidence.get(claim.rival), known.get(claim.key)),
+            tests.get(claim.key),
+            family,
+            known.get(claim.key),
+            _runs(claim, evidence),
+        )
+        verdict, reason = _judged(case, paper, impossible.get(claim.key))
+        shown = case.figures
+        found.append(Judged(claim, verdict, reason, shown.ours, shown.rival, shown.baseline))
+    return tuple(found)
+
+
+def _figures(
+    claim: Claim, own: Evidence | None, rival: Evidence | None, measured: Measurement | None
+) -> Figures:
+    if measured is not None and measured.value is not None:
+        return Figures(ours=number(measured.value))
+    return figures_of(claim, own, rival)
+
+
+def order_tests(paper: Paper, evidence: Mapping[str, Evidence]) -> dict[str, PairedTest]:
+    """Tests of the claims that something is better, adjusted by Holm over all of the paper's."""
+    found = {}
+    for claim in paper.claims:
+        own, rival = evidence.get(claim.experiment), evidence.get(claim.rival)
+        if claim.kind == "order" and own and rival and own.repeats and rival.repeats:
+            theirs = subject_means(rival.repeats, claim.metric)
+            found[claim.key] = paired(subject_means(own.repeats, claim.metric), theirs)
+    adjusted = holm([test.p for test in found.values()])
+    pairs = zip(found.items(), adjusted, strict=True)
+    return {key: replace(test, p_holm=p) for (key, test), p in pairs}
+
+
+def _judged(case: _Case, paper: Paper, excluded: str | None) -> tuple[Verdict, str]:
+    claim = case.claim
+    if excluded is not None:
+        return Verdict.IMPOSSIBLE, f"{excluded}{_ours_too(case)}"
+    if claim.kind == "untested":
+        return Verdict.NOT_COMPARABLE, claim.why
+    if claim.kind == "measured":
+        return _measured(case)
+    if case.figures.ours is None or (claim.rival and case.figures.rival is None):
+        return Verdict.PENDING, _nobody(claim, paper)
+    if claim.kind == "cost":
+        return _cost(claim, case.figures)
+    holds, shown = _order(case) if claim.kind == "order" else _figure(claim, case.figures)
+    shown += case.runs
+    if case.simulated:
+        return Verdict.NOT_COMPARABLE, f"simulated: {shown}{_also(claim)}"
+    if not claim.comparable:
+        return Verdict.NOT_COMPARABLE, f"{claim.why}; {shown}"
+    if claim.kind == "figure" and claim.value is None:
+        return Verdict.NOT_COMPARABLE, shown
+    return Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED, shown
+
+
+def _nobody(claim: Claim, paper: Paper) -> str:
+    """Why there is no figure: which preset would give it, where not every one does."""
+    for key in (claim.experiment, claim.rival):
+        if key and (only := paper.experiments[key].only):
+            return f"{_NOBODY}; preset={' or preset='.join(only)} has them"
+    return f"{_NOBODY} yet"
+
+
+def _also(claim: Claim) -> str:
+    """A reason that would count on real data, too."""
+    return "" if claim.comparable else f"; besides, {claim.why}"
+
+
+def _behind(claim: Claim, evidence: Mapping[str, Evidence]) -> list[Evidence]:
+    return [evidence[key] for key in (claim.experiment, claim.rival) if key in evidence]
+
+
+def _runs(claim: Claim, evidence: Mapping[str, Evidence]) -> str:
+    """How many runs there are, where some are missing."""
+    incomplete = [one.runs for one in _behind(claim, evidence) if one.runs[0] < one.runs[1]]
+    done, asked = (sum(counts) for counts in zip((0, 0), *incomplete, strict=True))
+    return f" (of {asked} runs {done} so far)" if incomplete else ""
+
+
+def _ours_too(case: _Case) -> str:
+    if case.figures.ours is None:
+        return ""
+    kind = "simulated, ours" if case.simulated else "ours"
+    return f"; {kind} {text(case.figures.ours, case.claim)}"
+
+
+# -- one number -----------------------------------------------------------------------------------
+
+
+def _figure(claim: Claim, figures: Figures) -> tuple[bool, str]:
+    """Whether the printed number holds, and what is to be said of it."""
+    assert figures.ours is not None
+    ours = text(figures.ours, claim)
+    beneath = _baseline(claim, figures)
+    if claim.value is None:
+        return False, f"ours {ours}, nothing printed to hold it against{beneath}"
+    holds, told = _held(claim, figures.ours, f"{claim.value:g}{_unit(claim)}")
+    return holds, f"{told}{_everyone(figures, claim)}{beneath}"
+
+
+def _held(claim: Claim, ours: Estimate, printed: str) -> tuple[bool, str]:
+    """A number holds if it lies in our interval or ours is better; a limit, if all of ours does."""
+    assert claim.value is not None
+    shown, better = text(ours, claim), _better(claim, ours.mean, claim.value)
+    if claim.bound != "=":
+        ends = [end for end in (ours.ci_low, ours.ci_high) if not math.isnan(end)]
+        if better and all(_better(claim, end, claim.value) for end in ends):
+            return True, f"ours {shown} keeps within the printed limit of {printed}"
+        which = "keeps within it only on average" if better else "does not"
+        return False, f"printed is a limit of {printed}, ours {shown} {which}"
+    if ours.ci_low <= claim.value <= ours.ci_high:
+        return True, f"the printed {printed} lies in our interval, {shown}"
+    if better:
+        return True, f"ours {shown} is better than the printed {printed}"
+    return False, f"ours {shown} does not reach the printed {printed}"
+
+
+def _better(claim: Claim, ours: float, theirs: float) -> bool:
+    higher = {"=": claim.higher_is_better, "<=": False, ">=": True}[claim.bound]
+    return ours >= theirs if higher else ours <= theirs
+
+
+def _everyone(figures: Figures, claim: Claim) -> str:
+    """Mean and SD over all participants, beside the best one."""
+    every = figures.everyone
+    if not claim.best or every is None:
+        return ""
+    sd = "" if math.isnan(every.sd) else f" ± {every.sd:.3g}"
+    return f" (best participant; over all {every.mean:.3g}{sd}{_unit(claim)})"
+
+
+def _baseline(claim: Claim, figures: Figures) -> str:
+    """The best trivial baseline, if it is as good."""
+    if figures.baseline is None or figures.ours is None or claim.predictor != "model":
+        return ""
+    name, found = figures.baseline
+    if not _as_good(claim, found.mean, figures.ours.mean):
+        return ""
+    says = "does as well" if found.mean == figures.ours.mean else "does better"
+    return f"; {name} {says}, {found.mean:.3g}{_unit(claim)}"
+
+
+def _as_good(claim: Claim, theirs: float, ours: float) -> bool:
+    return theirs >= ours if claim.higher_is_better else theirs <= ours
+
+
+def _unit(claim: Claim) -> str:
+    return f" {claim.unit}" if claim.unit else ""
+
+
+# -- one against another --------------------------------------------------------------------------
+
+
+def _order(case: _Case) -> tuple[bool, str]:
+    """Whether the experiment is better than its rival, and by how much."""
+    claim, test = case.claim, case.test
+    ours, rival = case.figures.ours, case.figures.rival
+    assert ours is not None
+    assert rival is not None
+    assert test is not None
+    numbers = f"{ours.mean:.3g} v {rival.mean:.3g}{_unit(claim)}"
+    if not _as_good(claim, ours.mean, rival.mean) or ours.mean == rival.mean:
+        return False, f"the order does not hold, {numbers}, {_p(test)}"
+    certain, why = _certain(test, case.tests)
+    reached, size = _size(claim, test)
+    held = "the order holds" if certain else "the order is as printed, but may be chance"
+    return certain and reached, f"{held}, {numbers}, {why}{size}"
+
+
+def _certain(test: PairedTest, family: int) -> tuple[bool, str]:
+    """Whether a difference is more than chance: by ranks, or by Student where pairs are too few."""
+    if math.isnan(test.p_holm):
+        return False, _p(test)
+    if test.least_p * family <= LEVEL:
+        return test.p_holm < LEVEL, _p(test)
+    certain = test.ci_low > 0 or test.ci_high < 0
+    says = "excludes" if certain else "holds"
+    few = f"{_p(test)}; so few pairs give no p below {min(1.0, test.least_p * family):.2g}"
+    return certain, f"{few}, Student's interval of the difference {says} 0"
+
+
+def _size(claim: Claim, test: PairedTest) -> tuple[bool, str]:
+    """Whether the difference may be as large as it is printed."""
+    if claim.value is None:
+        return True, ""
+    ends = sorted((test.ci_low * claim.factor, test.ci_high * claim.factor), key=abs)
+    reached = math.isfinite(ends[1]) and abs(ends[1]) >= abs(claim.value)
+    interval = f"[{min(ends):.3g}, {max(ends):.3g}]"
+    says = "reaches" if reached else "does not reach"
+    return reached, f"; the difference {interval}{_unit(claim)} {says} the printed {claim.value:g}"
+
+
+def _p(test: PairedTest) -> str:
+    if test.why:
+        return test.why
+    adjusted = "p" if test.p == test.p_holm else "Holm's p"
+    return f"{adjusted} {test.p_holm:.2g} over {test.n} pairs"
+
+
+# -- nets, whatever the data ----------------------------------------------------------------------
+
+
+def _cost(claim: Claim, figures: Figures) -> tuple[Verdict, str]:
+    assert figures.ours is not None
+    assert figures.rival is not None
+    ours, rival = figures.ours.mean, figures.rival.mean
+    if math.isnan(ours) or math.isnan(rival):
+        return Verdict.PENDING, "it has not been measured yet"
+    verdict = Verdict.REPRODUCED if ours < rival else Verdict.NOT_REPRODUCED
+    share = f", {ours / rival:.2f} of it" if rival else ""
+    return verdict, f"{versus(ours, rival, claim.unit)}{share}"
+
+
+def _measured(case: _Case) -> tuple[Verdict, str]:
+    claim, found = case.claim, case.measured
+    if found is None or found.value is None:
+        return Verdict.PENDING, found.about if found else "it has not been measured yet"
+    ours = f"{found.value:.3g}{_unit(claim)}, {found.about}"
+    if not claim.comparable:
+        return Verdict.NOT_COMPARABLE, f"{claim.why}; measured {ours}"
+    if claim.value is None:
+        return Verdict.NOT_COMPARABLE, f"measured {ours}; nothing printed to hold it against"
+    holds = _better(claim, found.value, claim.value)
+    words = ("reaches", "stays below") if claim.bound == ">=" else ("is within", "is beyond")
+    told = words[0] if holds else words[1]
+    verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
+    return verdict, f"measured {ours}; that {told} the printed {claim.value:g}{_unit(claim)}"

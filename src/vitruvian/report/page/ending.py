@@ -1,0 +1,19 @@
+"""The page at the end of a verb."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from vitruvian.core.errors import UserError
+
+
+def hand_over(write: Callable[[], Path]) -> None:
+    """Write a page at the end of another verb, which a page that fails does not fail."""
+    try:
+        print(f"page: {write()}")
+    except UserError as error:
+        print(f"warning: no page was written: {error}", file=sys.stderr)
+    except Exception as error:  # the results are there, and worth more than their page
+        print(f"warning: no page was written: {error!r}", file=sys.stderr)

@@ -1,0 +1,230 @@
+"""What becomes of a claim: every verdict with its reason, from evidence made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.papers.evidence import cost, evidence, figure, order, paper, repeat, rows
+from vitruvian.core.errors import ConfigError
+from vitruvian.papers.evidence import Evidence
+from vitruvian.papers.measured import Measurement, measurements
+from vitruvian.papers.paper import Claim
+from vitruvian.papers.results import Verdict
+from vitruvian.papers.verdicts import judge
+
+REPRODUCED, NOT = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED
+GOOD = [0.88, 0.90, 0.92, 0.91, 0.89, 0.90, 0.93, 0.87]
+MIXED = [0.9, 0.5, 0.8, 0.6, 0.7, 0.5]
+LESS = [0.70, 0.80, 0.75, 0.71, 0.78, 0.74, 0.79, 0.69]
+OTHER = figure(90.0, comparable=False, why="another organ")
+NET = Claim("claim", "few", "Table 1", "cost", "new", "old", "parameters", unit="parameters")
+TIME = Claim("claim", "fast", "abstract", "measured", value=11, unit="ms", bound="<=",
+             measure={"_target_": "vitruvian.spine.head.timing.HeadTime", "calls": 1})  # fmt: skip
+
+
+def judged(claim, found=None, simulated=False, impossible=None, measured=None):
+    (one,) = judge(paper(claim), simulated, found or {}, impossible or {}, measured or {})
+    return one
+
+
+def bare(values):
+    """Cases of a net and of a baseline."""
+    own = rows(values) + rows([0.95] * len(values), predictor="baseline: HU threshold")
+    return Evidence("", (repeat(own),), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "reason"),
+    [
+        (figure(90.0), REPRODUCED, "the printed 90 % lies in our interval, 90 ["),
+        (figure(80.0), REPRODUCED, "is better than the printed 80 %"),
+        (figure(97.0), NOT, "does not reach the printed 97 %"),
+        (figure(97.0, higher_is_better=False), REPRODUCED, "is better than the printed 97 %"),
+        (figure(80.0, higher_is_better=False), NOT, "does not reach the printed 80 %"),
+        (figure(85.0, bound=">="), REPRODUCED, "keeps within the printed limit of 85 %"),
+        (figure(89.99, bound=">="), NOT, "keeps within it only on average"),
+        (figure(95.0, bound=">="), NOT, "printed is a limit of 95 %"),
+        (figure(95.0, bound="<="), REPRODUCED, "keeps within the printed limit of 95 %"),
+        (figure(None), Verdict.NOT_COMPARABLE, "nothing printed to hold it against"),
+        (OTHER, Verdict.NOT_COMPARABLE, "another organ; the printed 90 %"),
+    ],
+)  # fmt: skip
+def test_a_printed_number(claim, verdict, reason):
+    found = judged(claim, {"new": evidence(GOOD)})
+    assert found.verdict is verdict
+    assert reason in found.reason
+    assert found.ours is not None
+    assert found.ours.mean == pytest.approx(90.0)
+
+
+def test_a_baseline_that_does_as_well_is_named():
+    found = judged(figure(90.0), {"new": bare(GOOD)})
+    assert found.baseline is not None
+    assert found.baseline[0] == "HU threshold"
+    assert "HU threshold does better, 95 %" in found.reason
+    assert "HU threshold" not in judged(figure(90.0), {"new": bare([0.96] * 8)}).reason
+
+
+def test_a_claim_about_a_baseline_looks_at_the_baseline():
+    claim = figure(79.0, predictor="baseline: HU threshold", bound=">=")
+    found = judged(claim, {"new": bare(GOOD)})
+    assert found.verdict is REPRODUCED
+    assert found.ours is not None
+    assert found.ours.mean == pytest.approx(95.0)
+
+
+def test_the_best_participant_stands_beside_all():
+    own = [
+        {"case": f"{who}1", "predictor": "model", "participant": who, "rmse": value}
+        for who, value in {"A": 0.5, "B": 0.2, "C": 0.8}.items()
+    ]
+    claim = figure(0.3, metric="rmse", unit="deg", factor=1.0, best=True, higher_is_better=False)
+    found = judged(claim, {"new": Evidence("", (repeat(own),), (1, 1))})
+    assert found.verdict is REPRODUCED
+    assert found.ours is not None
+    assert found.ours.mean == 0.2
+    assert "(best participant; over all 0.5 ± 0.3 deg)" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("claim", "new", "old", "verdict", "reason"),
+    [
+        (order(), GOOD, LESS, REPRODUCED, "the order holds, 0.9 v 0.745, p 0.0078 over 8 pairs"),
+        (order(), LESS, GOOD, NOT, "the order does not hold, 0.745 v 0.9, p 0.0078 over 8 pairs"),
+        (order(higher_is_better=False), LESS, GOOD, REPRODUCED, "the order holds"),
+        (order(), GOOD, GOOD, NOT, "all 8 pairs are equal"),
+        (order(), [*GOOD[:4], *LESS[4:]], [*LESS[:3], *GOOD[3:]], NOT, "does not hold"),
+        (order(), MIXED, [0.6, 0.7, 0.6, 0.7, 0.6, 0.6], NOT, "may be chance"),
+        # four pairs can give no p below 0.125: Student's interval decides
+        (order(), GOOD[:4], LESS[:4], REPRODUCED, "of the difference excludes 0"),
+        (order(), [0.9, 0.8, 0.7], [0.1, 0.79, 0.69], NOT, "the difference holds 0"),
+        # a printed difference has to be reached as well
+        (order(value=10, factor=100), GOOD, LESS, REPRODUCED, "reaches the printed 10"),
+        (order(value=40, factor=100), GOOD, LESS, NOT, "does not reach the printed 40"),
+    ],
+)  # fmt: skip
+def test_an_order(claim, new, old, verdict, reason):
+    found = judged(claim, {"new": evidence(new), "old": evidence(old)})
+    assert found.verdict is verdict
+    assert reason in found.reason
+
+
+def test_several_orders_are_adjusted_together():
+    one, two = order(), order(metric="voe")
+    both = [row | {"voe": row["dice"]} for row in rows(GOOD)]
+    less = [row | {"voe": row["dice"]} for row in rows(LESS)]
+    found = {
+        "new": Evidence("", (repeat(both),), (1, 1)),
+        "old": Evidence("", (repeat(less),), (1, 1)),
+    }
+    claims = (one, Claim("other", *(getattr(two, f) for f in ("quote", "where", "kind")),
+                         "new", "old", "voe"))  # fmt: skip
+    for judgement in judge(paper(*claims), False, found, {}, {}):
+        assert "Holm's p 0.016" in judgement.reason
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("claim", [figure(80.0), figure(97.0), order(), figure(80.0, bound=">=")])
+def test_simulated_data_never_reproduce_a_claim(claim, told):
+    """Whether the caller says so, or only the rows do."""
+    found = {
+        "new": evidence(GOOD, simulated=not told),
+        "old": evidence(LESS, simulated=not told),
+    }
+    one = judged(claim, found, simulated=told)
+    assert one.verdict is Verdict.NOT_COMPARABLE
+    assert one.reason.startswith("simulated: ")
+    assert one.ours is not None
+
+
+def test_simulated_or_not_the_other_reason_is_kept():
+    claim = figure(80.0, comparable=False, why="another organ")
+    reason = judged(claim, {"new": evidence(GOOD)}, simulated=True).reason
+    assert reason.startswith("simulated: ")
+    assert "another organ" in reason
+
+
+def test_what_is_impossible_stays_so_whatever_we_find():
+    claim = figure(93.05, metric="dice")
+    found = judged(claim, {"new": evidence(GOOD)}, True, {"claim": "93.05 > 14.47"})
+    assert found.verdict is Verdict.IMPOSSIBLE
+    assert found.reason.startswith("93.05 > 14.47; simulated, ours 90 [")
+    assert judged(claim, impossible={"claim": "no"}).reason == "no"
+
+
+@pytest.mark.parametrize(
+    ("claim", "found", "reason"),
+    [
+        (figure(), {}, "no run of it is complete yet"),
+        (figure(), {"new": Evidence("", (), (0, 2))}, "no run of it is complete yet"),
+        (order(), {"new": evidence(GOOD)}, "no run of it is complete yet"),
+        (figure(metric="auc"), {"new": evidence(GOOD)}, "no run of it is complete yet"),
+        (figure(experiment="late"), {}, "no run of it is complete; preset=full has them"),
+        (NET, {"new": cost(7)}, "no run of it is complete yet"),
+        (TIME, {}, "it has not been measured yet"),
+    ],
+)
+def test_what_is_not_known_yet_waits(claim, found, reason):
+    one = judged(claim, found, simulated=True)
+    assert (one.verdict, one.reason) == (Verdict.PENDING, reason)
+
+
+def test_missing_runs_are_counted():
+    found = judged(figure(90.0), {"new": evidence(GOOD, runs=(1, 3))})
+    assert "(of 3 runs 1 so far)" in found.reason
+
+
+def test_an_untested_claim_says_why():
+    claim = Claim("claim", "first", "abstract", "untested", why="no experiment")
+    one = judged(claim)
+    assert (one.verdict, one.reason) == (Verdict.NOT_COMPARABLE, "no experiment")
+
+
+@pytest.mark.parametrize(("new", "verdict"), [(5, REPRODUCED), (20, NOT), (10, NOT)])
+def test_costs_are_judged_whatever_the_data(new, verdict):
+    found = judged(NET, {"new": cost(new), "old": cost(10)}, simulated=True)
+    assert found.verdict is verdict
+    assert found.reason == f"{new} v 10 parameters, {new / 10:.2f} of it"
+
+
+def test_large_costs_are_said_in_words():
+    found = judged(NET, {"new": cost(8_661_226), "old": cost(31_036_546)})
+    assert found.reason == "8.66 M v 31.0 M parameters, 0.28 of it"
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "reason"),
+    [
+        (6.2, REPRODUCED, "measured 6.2 ms, here; that is within the printed 11 ms"),
+        (30.0, NOT, "measured 30 ms, here; that is beyond the printed 11 ms"),
+        (None, Verdict.PENDING, "here"),
+    ],
+)
+def test_measured_claims_are_judged_whatever_the_data(value, verdict, reason):
+    found = judged(TIME, simulated=True, measured={"claim": Measurement(value, "here")})
+    assert (found.verdict, found.reason) == (verdict, reason)
+    assert (found.ours.mean if found.ours else None) == value
+
+
+def test_a_measure_is_built_and_called():
+    value = measurements(paper(TIME))["claim"]
+    assert value.value is not None
+    assert value.value > 0
+    assert "one core" in value.about
+
+
+def test_what_a_measure_needs_and_has_not_is_told(monkeypatch):
+    monkeypatch.delenv("VITRUVIAN_POSE_MODELS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nonexistent")
+    claim = Claim("claim", "", "", "measured", value=2,
+                  measure={"_target_": "vitruvian.spine.pose.timing.ModelSize"})  # fmt: skip
+    found = measurements(paper(claim))["claim"]
+    assert found.value is None
+    assert "VITRUVIAN_POSE_MODELS" in found.about
+
+
+def test_a_misspelt_measure_is_refused():
+    node = {"_target_": "vitruvian.spine.head.timing.HeadTime", "frame": 1}
+    claim = Claim("claim", "", "", "measured", measure=node)
+    with pytest.raises(ConfigError, match="frames"):
+        measurements(paper(claim))

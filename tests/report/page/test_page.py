@@ -1,0 +1,314 @@
+"""What a page says and keeps to itself, without a browser."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from tests.report.page.made import HOSTILE, SECRET, make_run, reproduction
+
+from vitruvian.core.errors import RunError
+from vitruvian.core.rundir import FAILED, RunDirectory
+from vitruvian.report.page import bundle as bundling
+from vitruvian.report.page.document import Cell, Document, Section, Table, html
+from vitruvian.report.page.ending import hand_over
+from vitruvian.report.page.privacy import MASK, text_shown, value_shown, words_shown
+from vitruvian.report.page.reproduction import write_reproduction
+from vitruvian.report.page.run import write_run_page
+
+VOID = {"meta", "link", "img", "input", "br"}
+FETCHING = re.compile(r"""(?:src|href)=["'](?!data:|#)[a-z]+:|url\((?!data:)|@import""", re.I)
+
+
+class Reader(HTMLParser):
+    """The words of a page, the scripts it would run, and whether its elements are closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.scripts: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "script":
+            self.scripts.append(dict(attrs))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def read(page: Path) -> Reader:
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(autouse=True)
+def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a second to make and changes nothing of what these tests look at."""
+    monkeypatch.setattr("vitruvian.report.page.document.bundle", lambda: "H4sI")
+
+
+def test_run_page_tells_all_and_fetches_nothing(tmp_path: Path) -> None:
+    page = write_run_page(make_run(tmp_path / "a run"))
+    assert page == tmp_path / "a run" / "index_simulated.html"
+    source, reader = page.read_text(encoding="utf-8"), read(page)
+    assert "<title>SIMULATED: liver_small</title>" in source
+    for said in (
+        "SIMULATED DATA.",
+        "2 to train, 1 to validate, 2 to test",
+        "commit 0123456789ab, MODIFIED",
+        "baseline: HU threshold",
+        "0.8000 ± 0.1000",
+        "global_dice",
+        "The first chart",
+        "val/liver_dice over the epochs",
+        "optimizer.lr",
+    ):
+        assert said in reader.text
+    assert not FETCHING.search(source)
+    assert "default-src 'none'" in source
+    assert source.count('id="bundle"') == 1
+    assert 'alt="The worst case, beside the truth."' in source
+
+
+def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
+    page = write_run_page(make_run(tmp_path))
+    reader = read(page)
+    kinds = [script.get("type") for script in reader.scripts]
+    assert kinds.count(None) == 1, "the page's own script alone is run"
+    specs = re.findall(
+        r'<script type="application/json">(.*?)</script>', page.read_text(encoding="utf-8")
+    )
+    assert [json.loads(spec)["description"] for spec in specs[:2]] == [
+        "Dice, first time.",
+        "Dice, second time.",
+    ]
+    assert any(row["case"] == HOSTILE for row in json.loads(specs[0])["data"]["values"])
+
+
+def test_run_page_keeps_secrets_and_people_to_itself(tmp_path: Path) -> None:
+    source = write_run_page(make_run(tmp_path)).read_text(encoding="utf-8")
+    for kept in (SECRET, "jane", "ward-7", str(tmp_path)):
+        assert kept not in source
+    assert "…/lits/volumes" in source
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/jane/lits", "…/lits"),
+        ("/mnt/big/lits/volumes", "…/lits/volumes"),
+        ("/runs/one/figures/a.png", "figures/a.png"),
+        ("~/data", "…/data"),
+        ("cannot read /mnt/a/b/c.csv: gone", "cannot read …/b/c.csv: gone"),
+        ("https://me:pw@host/x?token=abc", f"https://host/x?token={MASK}"),
+        ("sqlite:////home/jane/studies/a.db", "sqlite:…/studies/a.db"),
+        ("N/mm", "N/mm"),
+    ],
+)
+def test_paths_and_addresses_are_shortened(text: str, shown: str) -> None:
+    assert text_shown(text, Path("/runs/one")) == shown
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("logger.wandb.api_key", "abc", MASK),
+        ("a.password", "abc", MASK),
+        ("a.token", None, "null"),
+        ("model.tokens_kept", 4, MASK),  # rather one too many than one too few
+        ("optimizer.lr", 0.1, "0.1"),
+    ],
+)
+def test_secrets_are_known_by_their_keys(key: str, value: object, shown: str) -> None:
+    assert value_shown(key, value, Path("/run")) == shown
+    assert words_shown(["/usr/bin/x", f"{key}={value}"], Path("/run"))[0] == "x"
+
+
+def _no_metrics(run: RunDirectory) -> str:
+    run.metrics_file.unlink()
+    return "nothing was logged"
+
+
+def _damaged_metrics(run: RunDirectory) -> str:
+    run.metrics_file.write_text("epoch,step\n1,two\n")
+    return "metrics.csv is damaged"
+
+
+def _damaged_evaluation(run: RunDirectory) -> str:
+    (run.evaluation / "test_simulated.csv").write_text("case,predictor,dice\n4,model,large\n")
+    return "evaluation test_simulated cannot be read"
+
+
+def _lost_picture(run: RunDirectory) -> str:
+    (run.figures / "test_simulated" / "worst_simulated.png").unlink()
+    return "figure “Worst case” cannot be shown"
+
+
+def _damaged_list(run: RunDirectory) -> str:
+    (run.figures / "test_simulated" / "index.json").write_text("{")
+    return "their list is damaged"
+
+
+def _failed(run: RunDirectory) -> str:
+    for file in run.evaluation.iterdir():
+        file.unlink()
+    run.write_status(FAILED, reason="out of memory", simulated=True)
+    return "no evaluation yet: the run is failed"
+
+
+def _no_config(run: RunDirectory) -> str:
+    run.config_file.unlink()
+    return "no configuration"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _no_metrics,
+        _damaged_metrics,
+        _damaged_evaluation,
+        _lost_picture,
+        _damaged_list,
+        _failed,
+        _no_config,
+    ],
+)
+def test_what_is_missing_is_told(spoil: Callable[[RunDirectory], str], tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    said = spoil(run)
+    assert said in read(write_run_page(run)).text
+
+
+def test_page_of_real_data_takes_the_place_of_no_foreign_file(tmp_path: Path) -> None:
+    (tmp_path / "index_simulated.html").write_text("somebody's own")
+    page = write_run_page(make_run(tmp_path, simulated=False))
+    assert page.name == "index.html"
+    assert "SIMULATED" not in read(page).text
+    assert (tmp_path / "index_simulated.html").read_text() == "somebody's own"
+
+
+def test_reproduction_page_tells_every_verdict(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "0000")
+    write_run_page(RunDirectory(tmp_path / "runs" / "0000"))
+    page = write_reproduction([reproduction()], tmp_path)
+    source, text = page.read_text(encoding="utf-8"), read(page).text
+    for said in (
+        "not comparable",
+        "impossible as printed",
+        "not run yet",
+        "On simulated data nothing here reproduces the paper",
+        "paper: 92.2",
+        "p = 0.040",
+        "row 3: voe 19.20 is impossible with dice 89.13",
+        "Wang, Li: A liver net. A journal, 2024.",
+        "vitruvian-reproduce paper=wang2024",
+        "6 claims: 2 hold on what needs no data, 1 is impossible as printed, 1 cannot be judged "
+        "on simulated data, 1 cannot be judged from outside, 1 waits for a run or a measurement.",
+        "Claims that nobody can judge from outside (1)",
+        "8.66 M parameters",
+        "8.18 GMAC",
+        "Table 1 (SIMULATED data)",
+    ):
+        assert said in text
+    assert 'href="runs/0000/index_simulated.html"' in source
+    assert not FETCHING.search(source)
+    for table in re.findall(r"<table.*?</table>", source, re.S):
+        head, *rows = (row.count("</th>") + row.count("</td>") for row in table.split("</tr>")[:-1])
+        assert set(rows) == {head}, "a cell for each column"
+    assert ">VOE</th>" not in source, "a column that is empty throughout is left out"
+    assert "(simulated)" not in source, "once is enough"
+
+
+def test_page_of_all_papers_counts_and_links(tmp_path: Path) -> None:
+    write_run_page(make_run(tmp_path / "wang2024" / "runs" / "0000"))
+    page = write_reproduction([reproduction(), reproduction(simulated=False)], tmp_path)
+    assert 'href="wang2024/runs/0000/index_simulated.html"' in page.read_text(encoding="utf-8")
+    source, text = page.read_text(encoding="utf-8"), read(page).text
+    assert "Verdicts on the claims" in text
+    name = "Wang et al. 2024, liver"
+    anchor = "wang-et-al-2024-liver-the-claims"
+    assert f'<a href="#{anchor}">{name}</a>' in source
+    assert f'<section id="{anchor}"' in source
+    assert f"{name}: claims , tables , own numbers , how it was made" in text
+    assert "6 claims: 2 are reproduced" in text, "of the real data"
+
+
+def test_claims_of_one_unit_share_a_chart_and_costs_are_ratios(tmp_path: Path) -> None:
+    source = write_reproduction([reproduction()], tmp_path).read_text(encoding="utf-8")
+    specs = re.findall(r'<script type="application/json">(.*?)</script>', source)
+    figures, costs = (json.loads(spec)["data"]["values"] for spec in specs)
+    rows = {row["claim"]: row for row in figures}
+    assert set(rows) == {"eas: Dice\nTable 1, row 3", "VOE\nTable 1, row 1"}
+    assert [row["value"] for row in costs] == pytest.approx([0.27907, 0.17015], rel=1e-4)
+
+
+def test_notes_of_a_paper_are_no_warnings(tmp_path: Path) -> None:
+    found = reproduction()
+    noted = replace(found, paper=replace(found.paper, notes=("No spread is given.",)))
+    source = write_reproduction([noted], tmp_path).read_text(encoding="utf-8")
+    (warnings,) = re.findall(r'<ul class="notes">(.*?)</ul>', source, re.S)
+    assert "No spread is given." in source
+    assert "No spread is given." not in warnings
+
+
+def test_page_without_charts_carries_no_bundle() -> None:
+    table = Table("t", ["a", "b"], [[Cell("1"), Cell("2")]])
+    page = html(Document("t", "", False, [Section("one", tables=[table])]))
+    assert "bundle" not in re.sub(r"<script>.*</script>", "", page, flags=re.S)
+
+
+@pytest.mark.parametrize("kept", ["nothing", "half", "read-only"])
+def test_bundle_is_made_once_and_mended(
+    kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def make(snippet: str) -> str:
+        made.append(snippet)
+        return "window.vegaEmbed = 1;"
+
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setattr("vl_convert.javascript_bundle", make)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    if kept == "half":
+        bundling.cache_file().parent.mkdir()
+        bundling.cache_file().write_text("H4sIAAAA")
+    if kept == "read-only":
+        (home / "vitruvian").write_text("a file where the folder would be")
+    for _ in range(2):
+        bundling.bundle.cache_clear()
+        assert gzip.decompress(b64decode(bundling.bundle())) == b"window.vegaEmbed = 1;"
+    bundling.bundle.cache_clear()
+    assert len(made) == (2 if kept == "read-only" else 1)
+
+
+def test_page_that_fails_fails_no_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> Path:
+        raise RunError("cannot write index.html: the disk is full")
+
+    hand_over(broken)
+    hand_over(lambda: Path(str(1 // 0)))
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "warning: no page was written: cannot write index.html: the disk is full"
+    assert "ZeroDivisionError" in told[1]

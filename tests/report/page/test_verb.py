@@ -1,0 +1,80 @@
+"""`vitruvian-report`: which page it writes for what it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.report.page.made import SECRET, make_run
+
+from vitruvian import report_verb
+from vitruvian.core.errors import UserError
+from vitruvian.report.page.many import neighbours
+from vitruvian.sweeps.gathering import found_below, of_runs
+
+
+@pytest.fixture(autouse=True)
+def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a second to make and changes nothing of what these tests look at."""
+    monkeypatch.setattr("vitruvian.report.page.document.bundle", lambda: "H4sI")
+
+
+def said(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["vitruvian-report", *arguments])
+    return report_verb.report()
+
+
+def test_page_is_that_of_the_run_or_of_all_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, lr in enumerate((0.1, 0.01)):
+        make_run(tmp_path / "runs" / str(number), lr=lr)
+    assert said(monkeypatch, str(tmp_path / "runs" / "0")) == 0
+    assert said(monkeypatch, str(tmp_path / "runs")) == 0
+    assert said(monkeypatch, str(tmp_path / "runs"), f"output={tmp_path / 'all.html'}") == 0
+    pages = [line.removeprefix("page: ") for line in capsys.readouterr().out.splitlines()]
+    inside = [f"{tmp_path}/runs/0/index_simulated.html", f"{tmp_path}/runs/index_simulated.html"]
+    assert pages == [*inside, f"{tmp_path}/all_simulated.html"]
+    source = Path(pages[1]).read_text(encoding="utf-8")
+    assert 'href="0/index_simulated.html"' in source, "the run that has a page"
+    assert 'href="1/' not in source, "and not the one that has none"
+    assert SECRET not in source
+    assert 'href="runs/0/index_simulated.html"' in Path(pages[2]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere: no such folder"),
+        (["empty"], "no run here"),
+        (["run", "output=a.html"], "output: the page of a run is in the run"),
+        (["run", "outptu=a.html"], "did you mean `output`"),
+        (["run", "optimizer.lr=1"], "a page changes nothing of a run"),
+        (["output=a.html"], "a run, a sweep or a folder"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    make_run(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message) as told:
+        said(monkeypatch, *arguments)
+    assert "\n" not in str(told.value)
+
+
+def test_family_knows_its_axes_its_best_and_who_is_near(tmp_path: Path) -> None:
+    for number, (lr, dice) in enumerate(((0.1, 0.8), (0.001, 0.95), (0.01, 0.9))):
+        make_run(tmp_path / str(number), lr=lr, dice=dice)
+    sweeps, runs = found_below(tmp_path)
+    assert sweeps == []
+    (family,) = of_runs(runs, tmp_path)
+    assert (family.metric, family.mode, family.simulated) == ("val/liver_dice", "max", True)
+    assert family.axes == ("optimizer.lr",)
+    assert [line.axes["optimizer.lr"] for line in family.ranked] == ["0.001", "0.01", "0.1"]
+    assert [(key, line.name) for key, line in neighbours(family)] == [
+        ("optimizer.lr", "2"),
+        ("optimizer.lr", "0"),
+    ]
+    assert [epoch for epoch, _ in family.lines[0].curve] == [1, 2, 3, 4]
