@@ -111,6 +111,7 @@ PROBLEMS = {
     "logger": ("logger.tsv", {"a": 1}, "logger.tsv: nothing to build, it has no `_target_`; did"),
     "signature": ("optimizer.lrr", 1, "optimizer.lrr: no such key; did you mean `lr`?"),
     "given": ("optimizer.params", [1], "optimizer.params: the program sets this itself"),
+    "password": ("datamodule.cache_dir", "postgresql://me:pw@host/db", "cache_dir: a password in"),
     "missing": ("split.folds", "???", "split.folds: a value is needed"),
 }
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import runpy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,16 +17,21 @@ import torch
 
 from tests.trackers.records import of_tensorboard, tensorboard_curves
 from tests.trackers.told import subject
-from vitruvian.core.confidential import confidential
+from vitruvian.core.confidential import confidential, passwords
 from vitruvian.core.errors import ConfigError
+from vitruvian.core.evaluation import Row, summarise, write
+from vitruvian.core.gallery import Gallery
 from vitruvian.core.history import History, Values
 from vitruvian.core.rundir import RunDirectory
-from vitruvian.core.subject import Findings, Subject, flat_parameters, subject_of
+from vitruvian.core.subject import Findings, Subject, findings_of, flat_parameters, subject_of
 from vitruvian.core.tracker_file import Entry, read_entries
 from vitruvian.core.tracking import Following, Tracker, attach
+from vitruvian.core.views import mains, tables_of
+from vitruvian.trackers import mlflow
 from vitruvian.trackers.needed import need
 from vitruvian.trackers.tensorboard import TensorBoard
 
+DASHBOARD = Path(__file__).resolve().parents[2] / "scripts" / "dashboard.py"
 ROWS = [{"step": 0.0, "epoch": 0.0, "train/loss": 3.0}, {"step": 1.0, "epoch": 0.0, "val/mae": 2.0}]
 
 SECRETS: dict[str, tuple[Any, str]] = {
@@ -38,11 +46,23 @@ SECRETS: dict[str, tuple[Any, str]] = {
     ),
     "address": ({"mlflow": {"uri": "https://me:abc@host/"}}, "logger.mlflow.uri: no user and pass"),
     "question": ({"mlflow": {"uri": "http://host/?token=abc"}}, "logger.mlflow.uri: no user and"),
+    "user": ({"mlflow": {"uri": "http://abc@host"}}, "logger.mlflow.uri: no user and"),
+    "slash": ({"mlflow": {"uri": "http://me:a/abc@host"}}, "logger.mlflow.uri: no user and"),
+    "no user": ({"mine": {"uri": "redis://:abc@host/0"}}, "logger.mine.uri: no user and"),
+    "signature": ({"mine": {"uri": "https://host/?v=1&X-Sig=abc"}}, "logger.mine.uri: no user and"),
+    "private key": ({"mine": {"private_key": "abc"}}, "logger.mine.private_key: no secrets"),
+    "passphrase": ({"mine": {"passphrase": "abc"}}, "logger.mine.passphrase: no secrets"),
+    "header": ({"mine": {"headers": {"Authorization": "abc"}}}, "headers.Authorization: no sec"),
+    "in a word": ({"mine": {"apikey": "abc"}}, "logger.mine.apikey: no secrets"),
     "list": ({"mine": {"places": ["http://me:abc@host"]}}, "logger.mine.places[0]: no user and"),
 }
 HARMLESS = (
     {"wandb": {"project": "p", "mode": "offline", "token": None}},
     {"mlflow": {"uri": "http://host:5000/api", "tokens": 5, "folder": "/a@b:c"}},
+    {"mlflow": {"uri": "http://host:5000/a@b?version=1"}},
+    {"mlflow": {"uri": "http://[::1]:5000/a@b"}},
+    {"mlflow": {"uri": "sqlite:////home/me/a@b/mlflow.db"}},
+    {"mine": {"monitor": "val/loss", "keys": ["a"], "author": "me"}},
 )
 
 
@@ -59,8 +79,30 @@ def test_harmless_keys(logger: Any) -> None:
     assert not list(confidential(logger))
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("postgresql://me:abc@host/db", "PGPASSWORD or ~/.pgpass"),
+        ("postgresql://host/db?user=me&password=abc", "PGPASSWORD or ~/.pgpass"),
+        ("https://me:a/abc@host/data.zip", "take it out"),
+    ],
+)
+def test_passwords_anywhere(address: str, told: str) -> None:
+    (line,) = passwords({"datamodule": {"sources": [{"database": address}]}})
+    assert line.startswith("datamodule.sources[0].database: a password in an address")
+    assert told in line
+    assert "abc" not in line
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://me@host:5432/db", "postgresql://h:5432/db?application_name=a@b", "a:b@c"],
+)
+def test_addresses_without_a_password(address: str) -> None:
+    assert not list(passwords({"datamodule": {"database": address}}))
+
+
 def test_an_address_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    mlflow = pytest.importorskip("vitruvian.trackers.mlflow")
     monkeypatch.setattr(mlflow, "need", lambda *_: None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:abc@host/")
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_USERNAME") as told:
@@ -210,6 +252,119 @@ def test_history_tells_its_followers(tmp_path: Path) -> None:
         history.log_metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
     history.rewind(1)
     assert followed.told[-1] == ("rewind", ROWS[:1])
+
+
+def test_the_way_to_the_run_can_be_copied(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    follow(Pretended(fails="add"), tmp_path / "my runs")
+    assert f"sync '{tmp_path}/my runs'" in caplog.messages[-1]
+
+
+def test_a_dashboard_without_tensorboard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "argv", ["dashboard.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"^TensorBoard is missing: pip install tensorboard"):
+        runpy.run_path(str(DASHBOARD), run_name="__main__")
+    assert capsys.readouterr().out == ""
+
+
+# -- MLflow ---------------------------------------------------------------------------------------
+
+
+class Server:
+    """An MLflow whose store of files is away at first."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+        self.params: dict[str, str] = {}
+        self.texts: list[str] = []
+        self.away = True
+
+    def create_run(self, *_: Any, **__: Any) -> Any:
+        self.runs.append(f"run-{len(self.runs)}")
+        return SimpleNamespace(info=SimpleNamespace(run_id=self.runs[-1]))
+
+    def get_run(self, _: str) -> Any:
+        return SimpleNamespace(data=SimpleNamespace(params=self.params))
+
+    def log_batch(self, _: str, params: Sequence[tuple[str, str]] = (), **__: Any) -> None:
+        assert not self.params.keys() & dict(params).keys()
+        self.params |= dict(params)
+
+    def log_text(self, _: str, __: Any, name: str) -> None:
+        if self.away:
+            raise OSError("the store of files is away")
+        self.texts.append(name)
+
+    log_dict = log_text
+
+    def list_artifacts(self, _: str) -> list[Any]:
+        return [SimpleNamespace(path=name) for name in self.texts]
+
+    def get_experiment_by_name(self, _: str) -> Any:
+        return SimpleNamespace(experiment_id="1")
+
+    def update_run(self, *_: Any, **__: Any) -> None: ...
+
+
+def test_a_text_that_fails_makes_no_second_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entities = SimpleNamespace(Param=lambda *pair: pair, Metric=lambda *four: four)
+    for part in ("mlflow", "mlflow.exceptions", "mlflow.entities", "mlflow.tracking"):
+        content = SimpleNamespace(**vars(entities), MlflowException=KeyError, MlflowClient=None)
+        monkeypatch.setitem(sys.modules, part, content)
+    monkeypatch.setattr(mlflow, "need", lambda *_: None)
+    monkeypatch.setattr(mlflow.MLflow, "_recorded", lambda _: {})
+    tracker, server = mlflow.MLflow(folder=tmp_path), Server()
+    tracker.role, tracker._client = "mlflow", server
+    tracker.open(subject(tmp_path / "run"), Entry())
+    assert tracker.missing() is not None
+    assert read_entries(RunDirectory(tmp_path / "run"))["mlflow"].id == "run-0"
+    server.away = False
+    tracker._send(now=True)
+    tracker._send(now=True)
+    assert server.runs == ["run-0"]
+    assert server.texts == ["config.yaml", "environment.json"]
+    assert server.params == {"optimizer.lr": "0.001", "seed": "0", "data": "simulated"}
+    assert tracker.missing() is None
+
+
+# -- findings -------------------------------------------------------------------------------------
+
+
+def evaluated(run: RunDirectory, name: str, **notes: Any) -> None:
+    rows: list[Row] = [{"case": "p1", "predictor": "model", "dice": 0.5}]
+    write(rows, summarise(rows, seed=0), run.evaluation, name, False, {"split": "hold-out"} | notes)
+
+
+def test_views_belong_to_their_evaluation(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for name, view in {"test": "", "test_people": "people", "test_last": ""}.items():
+        evaluated(run, name, view=view)
+    evaluated(run, "test_overridden", view="", changed=["seed"])
+    evaluated(run, "test_last_people", view="people")
+    evaluated(run, "val", changed=[])  # of an earlier version, which did not say it
+    evaluated(run, "val_people", changed=[])
+    assert tables_of(run.evaluation, "test") == ["test", "test_people"]
+    assert tables_of(run.evaluation, "val") == ["val", "val_people"]
+    assert mains(run.evaluation) == ["test", "test_last", "test_overridden", "val"]
+
+
+def test_a_bad_chart_costs_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = RunDirectory(tmp_path)
+    evaluated(run, "test", view="")
+    gallery = Gallery(run.figures / "test", simulated=False)
+    with gallery.picture("good", "Good", "A picture.") as file:
+        file.write_bytes(b"png")
+    gallery.chart("bad", "Bad", "A chart.", {"mark": 5})
+    (run.figures / "test" / "bad.vl.json").write_text("{")
+    with findings_of(run, ["test"]) as findings:
+        assert [one.name for one in findings.figures(charts=True)] == ["test/good"]
+        assert findings.summary["test/dice"] == 0.5
+    assert "the chart test/bad cannot be drawn" in caplog.text
 
 
 # -- TensorBoard's files --------------------------------------------------------------------------

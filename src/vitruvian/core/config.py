@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from vitruvian.core.check import is_node, nearest, problems
-from vitruvian.core.confidential import confidential
+from vitruvian.core.confidential import confidential, passwords
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.signatures import absolute_paths
 
@@ -192,6 +192,7 @@ def _root_problems(config: Config) -> Iterator[str]:
     for key in COLLECTIONS:
         yield from _roles_without_object(key, config[key])
     yield from confidential(config["logger"])
+    yield from passwords({key: value for key, value in config.items() if key != "logger"})
     for key, value in flatten(config):
         if key in CHOICES and value not in CHOICES[key]:
             yield f"{key}: got {value!r}, expected {' or '.join(CHOICES[key])}"

@@ -378,7 +378,9 @@ def _evaluate(
     split = EVERYONE if part == "all" else datamodule.splits.kind
     tables = {"": task.rows, **task.views(task.rows)}
     views = {which: _view(task, rows, datamodule, config) for which, rows in tables.items()}
+    gallery = Gallery(run.figures / name, datamodule.simulated)
     if trainer.is_global_zero:
+        gallery.clear()
         for which, view in views.items():
             pooled = {who: nulled(figures) for who, figures in view.pooled.items()}
             notes = {"split": split, "pooled": pooled, "changed": list(changed)}
@@ -386,9 +388,7 @@ def _evaluate(
             found, file = view.evaluation, f"{name}_{which}" if which else name
             write(found.rows, found.summary, run.evaluation, file, found.simulated, notes)
         if config["page"]:
-            _illustrate(
-                trainer, task, datamodule, Gallery(run.figures / name, datamodule.simulated)
-            )
+            _illustrate(trainer, task, datamodule, gallery)
     cases = views.pop("")
     return Result(name, split, task.reported, cases, views)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from vitruvian.core.errors import DataError
-from vitruvian.core.files import atomic, write_json
+from vitruvian.core.files import atomic, write_json, write_text
 
 INDEX = "index.json"
 
@@ -42,13 +42,31 @@ class Gallery:
     """Where a task puts the figures of an evaluation.
 
     Args:
-        folder: of the figures; what an earlier evaluation left is replaced.
+        folder: of the figures; see `clear` for what an earlier evaluation has left there.
         simulated: whether the data are; the files say so in their names.
     """
 
     def __init__(self, folder: Path, simulated: bool) -> None:
         self.folder, self.simulated = folder, simulated
         self.figures: list[Figure] = []
+
+    def clear(self) -> None:
+        """Drop what an earlier evaluation has left: its figures are not those of these results.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        if not (self.folder / INDEX).is_file():
+            return
+        try:
+            left = [figure.file for figure in read_gallery(self.folder).figures]
+        except DataError:
+            left = []
+        self._write_index()  # first: no list ever names a file that is gone
+        for file in left:
+            if Path(file).name == file:
+                with suppress(OSError):  # what is not listed is not shown
+                    (self.folder / file).unlink()
 
     @contextmanager
     def picture(self, name: str, title: str, caption: str) -> Iterator[Path]:
@@ -74,7 +92,8 @@ class Gallery:
             RunError: the folder cannot be written.
         """
         file = self._file(name, "vl.json")
-        write_json(self.folder / file, dict(spec))
+        compact = json.dumps(dict(spec), separators=(",", ":"), ensure_ascii=False)
+        write_text(self.folder / file, f"{compact}\n")
         self._add(Figure(name, title, caption, "chart", file))
 
     def _file(self, name: str, ending: str) -> str:
@@ -84,6 +103,9 @@ class Gallery:
 
     def _add(self, figure: Figure) -> None:
         self.figures.append(figure)
+        self._write_index()
+
+    def _write_index(self) -> None:
         listed = [asdict(one) for one in self.figures]
         write_json(self.folder / INDEX, {"simulated": self.simulated, "figures": listed})
 

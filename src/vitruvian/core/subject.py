@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +16,14 @@ from typing import Any
 import yaml
 
 from vitruvian.core.config import Config, flatten
+from vitruvian.core.errors import DataError
 from vitruvian.core.evaluation import Evaluation, read
 from vitruvian.core.gallery import Figure, read_gallery
 from vitruvian.core.history import read_history
 from vitruvian.core.rundir import RunDirectory, dump_yaml
+from vitruvian.core.views import tables_of
+
+log = logging.getLogger(__name__)
 
 MODEL = "model"  # the predictor that is no baseline
 _DRAWN = ".figures-"
@@ -186,11 +191,8 @@ class Findings:
     @cached_property
     def charts(self) -> list[Picture]:
         """The charts, drawn when somebody first asks: half a second, and a tenth for each."""
-        return [
-            replace(chart, file=self._drawn(chart))
-            for chart in self._figures()
-            if chart.figure.kind == "chart"
-        ]
+        charts = [chart for chart in self._figures() if chart.figure.kind == "chart"]
+        return [drawn for chart in charts if (drawn := self._drawn(chart)) is not None]
 
     def figures(self, charts: bool) -> list[Picture]:
         """The pictures, and the charts where they are wanted."""
@@ -198,11 +200,24 @@ class Findings:
 
     def _figures(self) -> Iterator[Picture]:
         for name in self._names:
-            gallery = read_gallery(self.run.figures / name)
+            try:
+                gallery = read_gallery(self.run.figures / name)
+            except DataError as error:
+                log.warning("logger: figures are left out: %s", error)
+                continue
             for figure in gallery.figures:
                 yield Picture(f"{name}/{figure.name}", figure, gallery.folder / figure.file)
 
-    def _drawn(self, chart: Picture) -> Path:
+    def _drawn(self, chart: Picture) -> Picture | None:
+        """The chart as PNG; one that cannot be drawn costs neither the others nor the tables."""
+        try:
+            return replace(chart, file=self._draw(chart))
+        except Exception as error:  # of the file, or of the program that draws
+            told = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            log.warning("logger: the chart %s cannot be drawn (%s)", chart.name, told)
+            return None
+
+    def _draw(self, chart: Picture) -> Path:
         import vl_convert
 
         spec = chart.file.read_text(encoding="utf-8")
@@ -229,18 +244,13 @@ def findings_of(run: RunDirectory, names: Sequence[str]) -> Iterator[Findings]:
     Raises:
         UserError: a file is damaged.
     """
-    tables = [_table(run, found) for name in names for found in _tables_of(run, name)]
+    tables = [_table(run, found) for name in names for found in tables_of(run.evaluation, name)]
     rows = read_history(run.metrics_file)
     step = int(rows[-1]["step"]) if rows else 0
     for leftover in run.path.glob(f"{_DRAWN}*"):  # of a process that was killed
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=run.path, prefix=_DRAWN) as folder:
         yield Findings(run, tables, step, tuple(names), Path(folder))
-
-
-def _tables_of(run: RunDirectory, name: str) -> list[str]:
-    views = sorted(path.stem for path in run.evaluation.glob(f"{name}_*.json"))
-    return [name, *views]
 
 
 def _table(run: RunDirectory, name: str) -> Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shlex
 from abc import abstractmethod
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,7 +110,7 @@ class Tracker(Logger):
         self._try(lambda: self._end(state), "cannot close its record")
         reason = self.missing()
         if reason is not None and self._subject is not None:
-            how = self.sync.format(run=self._subject.run.path)
+            how = self.sync.format(run=shlex.quote(str(self._subject.run.path)))
             log.warning("logger.%s: %s; later: %s", self.role, reason, how)
 
     def _try(self, act: Callable[[], None], what: str) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from vitruvian.core.errors import RunError
 from vitruvian.core.exporting import Inputs, write_torchscript
 from vitruvian.core.files import unwritable, write_json, write_text
 from vitruvian.core.task import SIMULATED_KEY
+from vitruvian.liver.probabilities import Probabilities
 from vitruvian.liver.volume import PADDING_HU
 
 if TYPE_CHECKING:
@@ -32,68 +32,6 @@ have licences of their own, some of which forbid commercial use. Read them befor
 See docs/README.md for the data and for the intended use: this is research software, not a medical
 device, and not for diagnosis.
 """
-
-
-class Probabilities(nn.Module):
-    """Probabilities of classes of a volume or window of HU, averaged over mirrorings if asked for.
-
-    Args:
-        net: from HU to logits, 2-D or 3-D, traced.
-        spatial_dims: 2 or 3, of the net.
-        context: neighbouring slices that a 2-D net sees.
-        divisor: the net's sizes are multiples of it.
-        batch: slices at a time.
-        mirror: average over the four in-plane mirrorings.
-        padding: HU beyond the borders; anything at or below the window.
-    """
-
-    def __init__(
-        self,
-        net: nn.Module,
-        spatial_dims: int,
-        context: int,
-        divisor: int,
-        batch: int,
-        mirror: bool,
-        padding: float,
-    ) -> None:
-        super().__init__()
-        self.net = net
-        self.spatial_dims, self.context, self.divisor = spatial_dims, context, divisor
-        self.batch, self.mirror, self.padding = batch, mirror, padding
-
-    def forward(self, hu: Tensor) -> Tensor:
-        """Map HU (n, 1, z, y, x) to probabilities (n, classes, z, y, x); n is 1 for a 2-D net."""
-        if self.spatial_dims == 3:
-            return self.averaged(hu)
-        planes = hu[0, 0]
-        depth, margin = planes.shape[0], self.context // 2
-        parts: list[Tensor] = []
-        for first in range(0, depth, self.batch):
-            last = min(first + self.batch, depth)
-            place = torch.arange(first - margin, last + margin, device=hu.device)
-            stacks = planes[place.clamp(0, depth - 1)].unfold(0, self.context, 1)
-            parts.append(self.averaged(stacks.permute(0, 3, 1, 2)))
-        return torch.cat(parts).transpose(0, 1).unsqueeze(0)
-
-    def averaged(self, x: Tensor) -> Tensor:
-        """Probabilities, averaged over the mirrorings of the last two axes."""
-        total = self.scores(x)
-        if not self.mirror:
-            return total
-        total = total + self.scores(x.flip([-1])).flip([-1])
-        total = total + self.scores(x.flip([-2])).flip([-2])
-        return (total + self.scores(x.flip([-1, -2])).flip([-1, -2])) / 4
-
-    def scores(self, x: Tensor) -> Tensor:
-        """Probabilities of an input of any size: padded at its ends, and cropped back."""
-        height, width = x.shape[-2], x.shape[-1]
-        pads = [0, -width % self.divisor, 0, -height % self.divisor]
-        if self.spatial_dims == 3:
-            pads += [0, -x.shape[-3] % self.divisor]
-        padded = F.pad(x, pads, value=self.padding)
-        found = self.net(padded).float().softmax(1)[..., :height, :width]
-        return found[:, :, : x.shape[2]] if self.spatial_dims == 3 else found
 
 
 def write_bundle(
@@ -167,23 +105,7 @@ def metadata_json(task: LiverSegmenter, provenance: Mapping[str, Any]) -> dict[s
     versions = dict(provenance.get("versions", {}))
     simulated = bool(provenance.get(SIMULATED_KEY))
     low, high = task.window.limits.tolist()
-    classes = {str(number): name for number, name in enumerate(CLASSES[: task.classes])}
-    spatial = list(task.inference.patch) if task.spatial_dims == 3 else ["*", "*", "*"]
-    shared = {"type": "image", "num_channels": 1, "spatial_shape": spatial, "dtype": "float32"}
-    image = shared | {
-        "format": "hounsfield",
-        "modality": "CT",
-        "value_range": [PADDING_HU, 3071],
-        "is_patch_data": task.spatial_dims == 3,
-        "channel_def": {"0": "image"},
-    }
-    pred = shared | {
-        "format": "segmentation",
-        "num_channels": task.classes,
-        "value_range": [0, 1],
-        "is_patch_data": task.spatial_dims == 3,
-        "channel_def": classes,
-    }
+    classes = ", ".join(f"{i} {name}" for i, name in enumerate(CLASSES[: task.classes]))
     title = f"Liver in CT by {type(task.net).__name__}{' (SIMULATED)' if simulated else ''}"
     return {
         "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
@@ -202,16 +124,39 @@ def metadata_json(task: LiverSegmenter, provenance: Mapping[str, Any]) -> dict[s
         "data_source": "simulated phantoms" if simulated else "see docs/README.md",
         "data_type": "nifti",
         "image_classes": "one CT scan in HU, in LPS order (axes z, y, x)",
-        "label_classes": ", ".join(f"{number} {name}" for number, name in classes.items()),
-        "pred_classes": ", ".join(f"{number} {name}" for number, name in classes.items()),
+        "label_classes": classes,
+        "pred_classes": classes,
         "intended_use": USE,
         "data_licence": DATA,
         "trained_on_simulated": simulated,
         "intensity_window_hu": [low, high],
         "spacing_mm": "as the scan has it: nothing is resampled",
         "vitruvian": {key: provenance.get(key) for key in ("checkpoint_sha256", "versions")},
-        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
+        "network_data_format": _network_data(task, CLASSES),
     }
+
+
+def _network_data(task: LiverSegmenter, names: Sequence[str]) -> dict[str, Any]:
+    """What the model is given and what it gives, as MONAI's schema says it."""
+    windows = task.spatial_dims == 3
+    spatial = list(task.inference.patch) if windows else ["*", "*", "*"]
+    shared = {"type": "image", "spatial_shape": spatial, "dtype": "float32"}
+    image = {
+        "format": "hounsfield",
+        "modality": "CT",
+        "num_channels": 1,
+        "value_range": [PADDING_HU, 3071],
+        "is_patch_data": windows,
+        "channel_def": {"0": "image"},
+    }
+    pred = {
+        "format": "segmentation",
+        "num_channels": task.classes,
+        "value_range": [0, 1],
+        "is_patch_data": windows,
+        "channel_def": {str(i): name for i, name in enumerate(names[: task.classes])},
+    }
+    return {"inputs": {"image": shared | image}, "outputs": {"pred": shared | pred}}
 
 
 def _version(package: str) -> str:

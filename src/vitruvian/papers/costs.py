@@ -61,7 +61,7 @@ def measured(configs: Mapping[str, Config], folder: Path) -> dict[str, Cost]:
             print(f"measuring what the net of {key} costs", flush=True)
             try:
                 entry = {"config": _parts(config), **_entry(cost_of(config))}
-            except UserError as error:  # the tables are worth having without it
+            except (UserError, RuntimeError) as error:  # the tables are worth having without it
                 print(f"the cost of {key} is not known: {error}", flush=True)
                 continue
             known[key] = entry
@@ -159,7 +159,7 @@ def _counted(net: nn.Module, counter: FlopCounterMode) -> Iterator[None]:
 
 def _step_seconds(task: Task, batches: Sequence[Batch]) -> float:
     """Seconds of a training step: the median of several, unless each takes long."""
-    first = step_seconds(task, batches[:1], warmup=0)
+    first = step_seconds(task, batches[:2], warmup=1)
     if first > PATIENCE_S / STEPS:
         return first
     return step_seconds(task, batches, warmup=_WARMUP)

@@ -88,6 +88,7 @@ class Claim:
     Attributes:
         key: unique in the paper.
         quote: its words, shortened.
+        paraphrased: whether they are ours: what a table shows, or a second reading of a claim.
         where: where it stands, such as "Table 1, row 3".
         kind: `figure`: a number that an experiment gives. `order`: an experiment is better than its
             `rival`. `cost`: it has fewer parameters, MACs or seconds than its rival, whatever the
@@ -122,6 +123,7 @@ class Claim:
     best: bool = False
     beside: str = ""
     value: float | None = None
+    value_high: float | None = None
     unit: str = ""
     factor: float = 1.0
     bound: Bound = "="
@@ -129,6 +131,12 @@ class Claim:
     comparable: bool = True
     why: str = ""
     measure: Mapping[str, Any] = field(default_factory=dict)
+    paraphrased: bool = False
+
+    @property
+    def words(self) -> str:
+        """What the reader is shown: in quotation marks where the words are the paper's."""
+        return self.quote if self.paraphrased else f"“{self.quote}”"
 
 
 @dataclass(frozen=True)

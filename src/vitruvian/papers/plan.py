@@ -84,8 +84,9 @@ def plan_of(paper: Paper, preset: str, typed: Sequence[str] = ()) -> Plan:
     """
     own = preset_of(paper, preset)
     given = {key_of(text): text.partition("=")[2] for text in typed}
+    _refuse_own(paper, given)
     for key, what in own.needs.items():
-        if key not in given:
+        if given.get(key, "") in ("", "null"):
             raise ConfigError(f"{key}: preset={preset} needs it: {what}; add {key}=...")
     repeats = {key: _repeated(key, given.get(key), own) for key in own.repeats}
     rest = [text for text in typed if key_of(text) not in repeats]
@@ -99,8 +100,24 @@ def plan_of(paper: Paper, preset: str, typed: Sequence[str] = ()) -> Plan:
     if not runs:
         raise ConfigError(f"preset: {preset} runs no experiment of {paper.key}")
     shared = [text for text in own.overrides if key_of(text) not in settled | set(repeats)]
-    real = any(key in given for one in paper.presets.values() for key in one.needs)
+    real = any(
+        given.get(key, "") not in ("", "null")
+        for one in paper.presets.values()
+        for key in one.needs
+    )
     return Plan(paper, preset, (*shared, *rest), tuple(runs), real)
+
+
+def _refuse_own(paper: Paper, given: Mapping[str, str]) -> None:
+    """Make sure that nothing is typed which makes a row what it is: its name would be wrong.
+
+    Raises:
+        ConfigError: a key belongs to an experiment.
+    """
+    for one in paper.experiments.values():
+        for key in map(key_of, one.overrides):
+            if key in given and key != "experiment":  # that one has words of its own
+                raise ConfigError(f"{key}: it is what sets {one.label!r} apart; leave it out")
 
 
 def preset_of(paper: Paper, preset: str) -> Preset:

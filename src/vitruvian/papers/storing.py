@@ -122,7 +122,12 @@ def claims_table(found: Reproduction) -> Rows:
     head += [f"ours_{name}" for name in _ESTIMATE]
     head += ["rival", "baseline", "baseline_mean", "verdict", "reason"]
     data = _origin(found.simulated)
-    return head, [[data, found.paper.key, *_claim_line(judged)] for judged in found.claims]
+    return head, [[_data(one, data), found.paper.key, *_claim_line(one)] for one in found.claims]
+
+
+def _data(judged: Judged, data: str) -> str:
+    """The origin of what a claim was judged by; sizes and times of nets need none."""
+    return "none needed" if judged.claim.kind in ("cost", "measured") else data
 
 
 def _claim_line(judged: Judged) -> list[Any]:

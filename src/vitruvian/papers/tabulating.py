@@ -100,7 +100,8 @@ def _audited(paper: Paper) -> tuple[tuple[str, ...], dict[str, str]]:
     for finding in findings:
         for claim in finding.claims if finding.impossible else ():
             impossible.setdefault(claim, finding.message)
-    return tuple(finding.message for finding in findings), impossible
+    told = (f"{'' if one.impossible else 'to be doubted: '}{one.message}" for one in findings)
+    return tuple(told), impossible
 
 
 # -- where the results come from ------------------------------------------------------------------

@@ -39,7 +39,7 @@ def show(found: Reproduction, console: Console | None = None) -> None:
         _show_table(table, found.simulated, console)
     _show_claims(found, console)
     if found.findings:
-        _say(console, f"impossible in the paper as printed ({paper.key})", "bold")
+        _say(console, f"what the audit finds in the printed numbers ({paper.key})", "bold")
         for finding in found.findings:
             _say(console, f"{_INDENT}{finding}")
     for note in paper.notes:
@@ -104,7 +104,7 @@ def _show_claims(found: Reproduction, console: Console) -> None:
 def _show_claim(judged: Judged, console: Console) -> None:
     claim = judged.claim
     line = Text(f"{_INDENT}{judged.verdict}".ljust(24), style=STYLES[judged.verdict])
-    line.append(f" {claim.where}: “{claim.quote}”", style="not bold not dim default")
+    line.append(f" {claim.where}: {claim.words}", style="not bold not dim default")
     console.print(line, soft_wrap=True)
     _say(console, f"{_INDENT * 2}{'; '.join(_figures(judged))}")
     _say(console, f"{_INDENT * 2}{judged.reason}")

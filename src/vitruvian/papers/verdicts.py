@@ -35,7 +35,8 @@ class _Case:
     test: PairedTest | None
     tests: int  # how many tests the p values are adjusted for
     measured: Measurement | None
-    runs: str
+    runs: str  # in words, where some are missing
+    complete: bool  # whether every experiment that it needs has complete runs
 
 
 def judge(
@@ -68,6 +69,7 @@ def judge(
             family,
             known.get(claim.key),
             _runs(claim, evidence),
+            _complete(claim, evidence),
         )
         verdict, reason = _judged(case, paper, impossible.get(claim.key))
         shown = case.figures
@@ -105,35 +107,45 @@ def _judged(case: _Case, paper: Paper, excluded: str | None) -> tuple[Verdict, s
     if claim.kind == "measured":
         return _measured(case)
     if case.figures.ours is None or (claim.rival and case.figures.rival is None):
-        return Verdict.PENDING, _nobody(claim, paper)
+        return Verdict.PENDING, _nobody(case, paper)
     if claim.kind == "cost":
         return _cost(claim, case.figures)
-    holds, shown = _order(case) if claim.kind == "order" else _figure(claim, case.figures)
+    verdict, shown = _order(case) if claim.kind == "order" else _figure(claim, case.figures)
     shown += case.runs
     if case.simulated:
-        return Verdict.NOT_COMPARABLE, f"simulated: {shown}{_also(claim)}"
+        return Verdict.NOT_COMPARABLE, f"simulated: {shown}{_why(claim, '; besides, ')}"
     if not claim.comparable:
         return Verdict.NOT_COMPARABLE, f"{claim.why}; {shown}"
-    if claim.kind == "figure" and claim.value is None:
-        return Verdict.NOT_COMPARABLE, shown
-    return Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED, shown
+    shown += _why(claim, "; ")
+    if case.runs:  # what is complete first may be the easiest
+        return Verdict.PENDING, f"so far: {shown}"
+    return verdict, shown
 
 
-def _nobody(claim: Claim, paper: Paper) -> str:
+def _nobody(case: _Case, paper: Paper) -> str:
     """Why there is no figure: which preset would give it, where not every one does."""
+    claim = case.claim
+    if case.complete:
+        return f"its runs are complete, and have no finite {claim.metric}"
     for key in (claim.experiment, claim.rival):
         if key and (only := paper.experiments[key].only):
             return f"{_NOBODY}; preset={' or preset='.join(only)} has them"
     return f"{_NOBODY} yet"
 
 
-def _also(claim: Claim) -> str:
-    """A reason that would count on real data, too."""
-    return "" if claim.comparable else f"; besides, {claim.why}"
+def _why(claim: Claim, before: str) -> str:
+    """How the claim is tested, or what would count on real data, too."""
+    return f"{before}{claim.why}" if claim.why else ""
 
 
 def _behind(claim: Claim, evidence: Mapping[str, Evidence]) -> list[Evidence]:
     return [evidence[key] for key in (claim.experiment, claim.rival) if key in evidence]
+
+
+def _complete(claim: Claim, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether everything that the claim needs has complete runs."""
+    needed = {claim.experiment, claim.rival or claim.experiment}
+    return all(key in evidence and bool(evidence[key].repeats) for key in needed)
 
 
 def _runs(claim: Claim, evidence: Mapping[str, Evidence]) -> str:
@@ -153,19 +165,23 @@ def _ours_too(case: _Case) -> str:
 # -- one number -----------------------------------------------------------------------------------
 
 
-def _figure(claim: Claim, figures: Figures) -> tuple[bool, str]:
+def _figure(claim: Claim, figures: Figures) -> tuple[Verdict, str]:
     """Whether the printed number holds, and what is to be said of it."""
     assert figures.ours is not None
     ours = text(figures.ours, claim)
     beneath = _baseline(claim, figures)
     if claim.value is None:
-        return False, f"ours {ours}, nothing printed to hold it against{beneath}"
+        told = f"ours {ours}, nothing printed to hold it against{beneath}"
+        return Verdict.NOT_COMPARABLE, told
     holds, told = _held(claim, figures.ours, f"{claim.value:g}{_unit(claim)}")
-    return holds, f"{told}{_everyone(figures, claim)}{beneath}"
+    told = f"{told}{_everyone(figures, claim)}{beneath}"
+    if holds and beneath:  # what costs nothing passes, too: the claim says nothing of the method
+        return Verdict.NOT_COMPARABLE, told
+    return Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED, told
 
 
 def _held(claim: Claim, ours: Estimate, printed: str) -> tuple[bool, str]:
-    """A number holds if it lies in our interval or ours is better; a limit, if all of ours does."""
+    """A number holds if it lies in our interval; a limit, if all of our interval keeps to it."""
     assert claim.value is not None
     shown, better = text(ours, claim), _better(claim, ours.mean, claim.value)
     if claim.bound != "=":
@@ -177,7 +193,7 @@ def _held(claim: Claim, ours: Estimate, printed: str) -> tuple[bool, str]:
     if ours.ci_low <= claim.value <= ours.ci_high:
         return True, f"the printed {printed} lies in our interval, {shown}"
     if better:
-        return True, f"ours {shown} is better than the printed {printed}"
+        return False, f"ours {shown} is better than the printed {printed}, which it does not hold"
     return False, f"ours {shown} does not reach the printed {printed}"
 
 
@@ -217,7 +233,7 @@ def _unit(claim: Claim) -> str:
 # -- one against another --------------------------------------------------------------------------
 
 
-def _order(case: _Case) -> tuple[bool, str]:
+def _order(case: _Case) -> tuple[Verdict, str]:
     """Whether the experiment is better than its rival, and by how much."""
     claim, test = case.claim, case.test
     ours, rival = case.figures.ours, case.figures.rival
@@ -225,35 +241,39 @@ def _order(case: _Case) -> tuple[bool, str]:
     assert rival is not None
     assert test is not None
     numbers = f"{ours.mean:.3g} v {rival.mean:.3g}{_unit(claim)}"
-    if not _as_good(claim, ours.mean, rival.mean) or ours.mean == rival.mean:
-        return False, f"the order does not hold, {numbers}, {_p(test)}"
-    certain, why = _certain(test, case.tests)
+    if not _is_ahead(claim, test):
+        return Verdict.NOT_REPRODUCED, f"the order does not hold, {numbers}, {_p(test)}"
     reached, size = _size(claim, test)
+    if math.isnan(test.p_holm) or test.least_p * case.tests > LEVEL:
+        few = f"so few pairs give no p below {min(1.0, test.least_p * case.tests):.2g}"
+        why = f"{_p(test)}; {few}" if math.isfinite(test.least_p) else _p(test)
+        undecided = "the order is as printed, but may be chance"
+        return Verdict.NOT_COMPARABLE, f"{undecided}, {numbers}, {why}{size}"
+    certain = test.p_holm < LEVEL
     held = "the order holds" if certain else "the order is as printed, but may be chance"
-    return certain and reached, f"{held}, {numbers}, {why}{size}"
+    verdict = Verdict.REPRODUCED if certain and reached else Verdict.NOT_REPRODUCED
+    return verdict, f"{held}, {numbers}, {_p(test)}{size}"
 
 
-def _certain(test: PairedTest, family: int) -> tuple[bool, str]:
-    """Whether a difference is more than chance: by ranks, or by Student where pairs are too few."""
-    if math.isnan(test.p_holm):
-        return False, _p(test)
-    if test.least_p * family <= LEVEL:
-        return test.p_holm < LEVEL, _p(test)
-    certain = test.ci_low > 0 or test.ci_high < 0
-    says = "excludes" if certain else "holds"
-    few = f"{_p(test)}; so few pairs give no p below {min(1.0, test.least_p * family):.2g}"
-    return certain, f"{few}, Student's interval of the difference {says} 0"
+def _is_ahead(claim: Claim, test: PairedTest) -> bool:
+    """Whether ours is better over the subjects that both have: others may be easier."""
+    middle = (test.ci_low + test.ci_high) / 2  # Student's interval is symmetric about the mean
+    difference = test.difference if math.isnan(middle) else middle
+    return difference > 0 if claim.higher_is_better else difference < 0
 
 
 def _size(claim: Claim, test: PairedTest) -> tuple[bool, str]:
     """Whether the difference may be as large as it is printed."""
     if claim.value is None:
         return True, ""
-    ends = sorted((test.ci_low * claim.factor, test.ci_high * claim.factor), key=abs)
-    reached = math.isfinite(ends[1]) and abs(ends[1]) >= abs(claim.value)
-    interval = f"[{min(ends):.3g}, {max(ends):.3g}]"
+    sign = 1 if claim.higher_is_better else -1
+    low, high = sorted((sign * test.ci_low * claim.factor, sign * test.ci_high * claim.factor))
+    reached = (
+        math.isfinite(high) and low <= (claim.value_high or claim.value) and high >= claim.value
+    )
+    printed = f"{claim.value:g}" + (f" to {claim.value_high:g}" if claim.value_high else "")
     says = "reaches" if reached else "does not reach"
-    return reached, f"; the difference {interval}{_unit(claim)} {says} the printed {claim.value:g}"
+    return reached, f"; the gain [{low:.3g}, {high:.3g}]{_unit(claim)} {says} the printed {printed}"
 
 
 def _p(test: PairedTest) -> str:
@@ -274,6 +294,8 @@ def _cost(claim: Claim, figures: Figures) -> tuple[Verdict, str]:
         return Verdict.PENDING, "it has not been measured yet"
     verdict = Verdict.REPRODUCED if ours < rival else Verdict.NOT_REPRODUCED
     share = f", {ours / rival:.2f} of it" if rival else ""
+    if not claim.comparable:
+        return Verdict.NOT_COMPARABLE, f"{claim.why}; {versus(ours, rival, claim.unit)}{share}"
     return verdict, f"{versus(ours, rival, claim.unit)}{share}"
 
 
@@ -290,4 +312,5 @@ def _measured(case: _Case) -> tuple[Verdict, str]:
     words = ("reaches", "stays below") if claim.bound == ">=" else ("is within", "is beyond")
     told = words[0] if holds else words[1]
     verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
-    return verdict, f"measured {ours}; that {told} the printed {claim.value:g}{_unit(claim)}"
+    told = f"measured {ours}; that {told} the printed {claim.value:g}{_unit(claim)}"
+    return verdict, f"{told}{_why(claim, '; ')}"

@@ -165,11 +165,20 @@ def _group_table(
 
 
 def of_runs(runs: Sequence[RunDirectory], folder: Path) -> list[Family]:
-    """Runs without a sweep, in families that are judged by the same figure."""
-    families: dict[tuple[str, str], list[RunDirectory]] = {}
+    """Runs without a sweep, in families that are judged by the same figure, of the same data."""
+    families: dict[tuple[str, str, str], list[RunDirectory]] = {}
     for run in runs:
-        families.setdefault(monitor_of(run), []).append(run)
-    return [_plain_family(*key, own, folder) for key, own in families.items()]
+        families.setdefault((*monitor_of(run), _data_of(run)), []).append(run)
+    return [_plain_family(*key[:2], own, folder) for key, own in families.items()]
+
+
+def _data_of(run: RunDirectory) -> str:
+    """What tells the data of a run from others: what reads them, and from where."""
+    try:
+        data = run.config.get("datamodule", {})
+    except RunError:
+        return ""
+    return f"{data.get('_target_')} {data.get('root')}"
 
 
 def _plain_family(metric: str, mode: str, runs: Sequence[RunDirectory], folder: Path) -> Family:
@@ -231,25 +240,30 @@ def _family(
         lambda pair: _line(pair[0], pair[1].entry.run, metric, folder),
         list(zip(found.runs, states, strict=True)),
     )
-    mode = score.mode if score else _mode(metric)
+    mode = score.mode if score else _mode(metric, [one.entry.run for one in states])
     simulated = found.simulated or told
     return Family(title, metric, mode, monitor, found.axes, lines, simulated)
 
 
-def _mode(metric: str) -> str:
+def _mode(metric: str, runs: Sequence[RunDirectory]) -> str:
+    """Which end of a metric is the good one: as its name says, else as the runs were told."""
     worse = badness(metric)
-    return "max" if worse is not None and worse(1.0) < 0 else "min"
+    if worse is not None:
+        return "max" if worse(1.0) < 0 else "min"
+    told = (mode for name, mode in map(monitor_of, runs) if name == metric)
+    return next(told, "min")
 
 
 def _line(one: Collected, run: RunDirectory, metric: str, folder: Path) -> RunLine:
     page = existing_index(run.path)
     link = quote(_between(page, folder)) if page else ""
+    done = one.state == State.COMPLETED  # what still runs, or has failed, is not ranked
     begun = one.state not in (State.NOT_STARTED, State.QUEUED)
     return RunLine(
         name=one.directory,
         state=str(one.state),
         axes={key: value_shown(key, value, run.path) for key, value in one.axes.items()},
-        score=one.figures.values.get(metric, math.nan),
+        score=one.figures.values.get(metric, math.nan) if done else math.nan,
         values=one.figures.values,
         baselines=one.figures.baselines,
         link=link,

@@ -85,7 +85,7 @@ class MLflow(Tracker):
             os.environ.setdefault(name, value)
         self._about = subject
         self._id = entry.id
-        self._reached = False
+        self._reached = self._described = False
         self._send(now=True)
         return Entry(id=self._id, place=self._uri)
 
@@ -103,7 +103,7 @@ class MLflow(Tracker):
             self._client.update_run(self._id, status="RUNNING")
             self._behind = True
         else:
-            self._id = self._create()
+            self._id = self._create()  # noted at once: what fails later must not make another run
             self.noted(Entry(id=self._id, place=self._uri))
         self._reached = True
 
@@ -133,8 +133,6 @@ class MLflow(Tracker):
         return True
 
     def _create(self) -> str:
-        from mlflow.entities import Param
-
         about = self._about
         tags = {"data": about.data, "mlflow.source.name": "vitruvian-train"}
         tags |= {"sweep": about.group} if about.group else {}
@@ -144,14 +142,28 @@ class MLflow(Tracker):
         if about.environment.get("commit"):
             tags["mlflow.source.git.commit"] = about.environment["commit"]
         run = self._client.create_run(self._experiment(), tags=tags, run_name=about.title)
-        identity = str(run.info.run_id)
-        parameters = {**about.parameters, "data": about.data}
-        told = [Param(_name(key), _short(value)) for key, value in parameters.items()]
+        return str(run.info.run_id)
+
+    def _describe(self) -> None:
+        """Tell the parameters and texts that the run lacks; may be repeated after a failure."""
+        if self._described:
+            return
+        from mlflow.entities import Param
+
+        about = self._about
+        known = self._client.get_run(self._id).data.params
+        parameters = {
+            _name(k): _short(v) for k, v in (about.parameters | {"data": about.data}).items()
+        }
+        told = [Param(name, value) for name, value in parameters.items() if name not in known]
         for some in _batches(told, 100):
-            self._client.log_batch(identity, params=some)
-        self._client.log_text(identity, about.config, "config.yaml")
-        self._client.log_dict(identity, about.environment, "environment.json")
-        return identity
+            self._client.log_batch(self._id, params=some)
+        kept = {file.path for file in self._client.list_artifacts(self._id)}
+        if "config.yaml" not in kept:
+            self._client.log_text(self._id, about.config, "config.yaml")
+        if "environment.json" not in kept:
+            self._client.log_dict(self._id, about.environment, "environment.json")
+        self._described = True
 
     def _experiment(self) -> str:
         """One experiment for each study, and for each sweep."""
@@ -191,6 +203,7 @@ class MLflow(Tracker):
                 self._known = self._recorded()
                 self._waiting = read_history(self._about.run.metrics_file)
             self._log(self._waiting)
+            self._describe()
         except Exception as error:  # of the network, the server or the database
             self._away(error)
         else:

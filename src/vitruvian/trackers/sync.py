@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vitruvian.core.cli import exit_with
 from vitruvian.core.errors import ConfigError, RunError
-
-if TYPE_CHECKING:
-    from vitruvian.core.rundir import RunDirectory
 
 
 def main() -> None:
@@ -36,6 +32,7 @@ def _sync(path: Path) -> int:
     from vitruvian.core.build import build
     from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RunDirectory
     from vitruvian.core.tracking import Following, Tracker, attach
+    from vitruvian.core.views import mains
 
     run = RunDirectory(path)
     config = run.config
@@ -49,18 +46,12 @@ def _sync(path: Path) -> int:
         following = Following(run, trackers)
         following.open(config, bool(status.get("simulated", True)))
         following.rewind_all()
-        following.show(*_evaluations(run))
+        following.show(*mains(run.evaluation))
         state = status.get("state")
         following.close(state if state in (COMPLETE, FAILED) else INTERRUPTED)
     for tracker in trackers:
         print(f"{tracker.role}: {tracker.missing() or 'has everything'}  ({run.path})")
     return int(any(tracker.missing() for tracker in trackers))
-
-
-def _evaluations(run: RunDirectory) -> list[str]:
-    """Names of the evaluations; a view is shown with the evaluation that it belongs to."""
-    names = sorted(path.stem for path in run.evaluation.glob("*.json"))
-    return [n for n in names if not any(n.startswith(f"{other}_") for other in names)]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,15 @@ from tests.report.page.made import HOSTILE, SECRET, make_run, reproduction
 from vitruvian.core.errors import RunError
 from vitruvian.core.rundir import FAILED, RunDirectory
 from vitruvian.report.page import bundle as bundling
-from vitruvian.report.page.document import Cell, Document, Section, Table, html
+from vitruvian.report.page.document import (
+    Cell,
+    Document,
+    Section,
+    Table,
+    drawing,
+    html,
+    write_index,
+)
 from vitruvian.report.page.ending import hand_over
 from vitruvian.report.page.privacy import MASK, text_shown, value_shown, words_shown
 from vitruvian.report.page.reproduction import write_reproduction
@@ -312,3 +320,35 @@ def test_page_that_fails_fails_no_verb(capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "warning: no page was written: cannot write index.html: the disk is full"
     assert "ZeroDivisionError" in told[1]
+
+
+def test_a_page_of_another_kind_is_never_replaced(tmp_path: Path) -> None:
+    verdicts = Document("Does it hold?", "", True, (), kind="papers")
+    (tmp_path / "index.html").write_text(html(verdicts), "utf-8")
+    kept = (tmp_path / "index.html").read_bytes()
+    runs = Document("Runs", "", True, (), kind="runs")
+    assert write_index(tmp_path, runs) == tmp_path / "runs_simulated.html"
+    assert write_index(tmp_path, replace(runs, simulated=False)) == tmp_path / "runs.html"
+    assert not (tmp_path / "runs_simulated.html").exists()
+    assert (tmp_path / "index.html").read_bytes() == kept
+
+
+def test_a_chart_saved_by_itself_says_that_it_is_simulated() -> None:
+    shown = drawing("Loss", "ours: SIMULATED", {"mark": "line", "data": {"values": []}})
+    page = Document("x", "", True, [Section("a", figures=[shown])])
+    assert '"title":{"text":"SIMULATED DATA"' in html(page)
+    assert '"title":{"text":"SIMULATED DATA"' not in html(replace(page, simulated=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/nfs/home/jdoe/LiTS", "…/LiTS"),
+        ("/gpfs/users/jdoe", "…"),
+        ("error:/home/jdoe/x/y", "error:…/x/y"),
+        ("postgresql://me:p@ss@host/db", "postgresql://host/db"),
+        ("http://localhost:5000/a", "http://localhost:5000/a"),
+    ],
+)
+def test_no_user_and_no_password_is_told(text: str, shown: str) -> None:
+    assert text_shown(text, Path("/somewhere/run")) == shown

@@ -101,8 +101,8 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, steps, features) to (n, hidden) after the last step."""
-        # The state is given, as ONNX would keep the number of windows of the one that torch makes.
-        start = x.new_zeros(1, x.shape[0], self.cells.hidden_size)
+        # The state is made of the input: else an export keeps the number of windows it was shown.
+        start = x.new_zeros(1, 1, self.cells.hidden_size) + 0 * x[None, :, 0, :1]
         last: Tensor = self.cells(x, start)[0][:, -1]
         return last
 

@@ -89,9 +89,10 @@ def _has(rows: Sequence[Values], name: str) -> bool:
 
 
 def _validation(rows: Sequence[Values], name: str, monitor: str, mode: str) -> Shown:
-    points = [{"epoch": epoch, "value": value} for epoch, value in series(rows, name)]
+    every = [{"epoch": e, "value": v} for e, v in series(rows, name, most=len(rows) or 1)]
+    points = list(thinned(every, _POINTS))
     caption = f"{name} over the epochs"
-    best = [_best(points, mode)] if name == monitor and points else []
+    best = [_best(every, mode)] if name == monitor and points else []
     if best:
         caption += f"; the kept weights are those of epoch {best[0]['epoch']:.0f} (mark)"
         caption += f", {'largest' if mode == 'max' else 'smallest'} is best"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _HERE = Path(__file__).parent
-_MARK = f'<meta name="generator" content="vitruvian {__version__}">'
+_MARK = '<meta name="generator" content="vitruvian {}, page of {}">'
+_GENERATOR = re.compile(r'<meta name="generator" content="vitruvian [^",]*, page of (\w+)">')
+_BANNER = {"text": "SIMULATED DATA", "color": "#A33B00", "fontSize": 11, "anchor": "end"}
 _KINDS = ("", "_simulated")
 
 
@@ -147,6 +150,7 @@ class Document:
         simulated: whether any of it rests on simulated data: a banner that stays in sight.
         sections: its parts.
         chips: kind and word of chips below the heading.
+        kind: what it is a page of: `run`, `runs` or `papers`; one never takes another's place.
     """
 
     title: str
@@ -154,6 +158,7 @@ class Document:
     simulated: bool
     sections: Sequence[Section]
     chips: Sequence[tuple[str, str]] = field(default=())
+    kind: str = "run"
 
     @property
     def contents(self) -> list[tuple[str, list[Section]]]:
@@ -208,14 +213,20 @@ def write_document(path: Path, document: Document) -> Path:
 def write_index(folder: Path, document: Document) -> Path:
     """Write the page of a folder: `index.html`, or `index_simulated.html`.
 
-    One of the other name that we wrote earlier goes: there is one page of a folder.
+    One of the other name that we wrote earlier goes: there is one page of a folder. Where the page
+    there is of another kind, such as a reproduction's, or somebody else's, it stays, and ours is
+    named after its kind: `runs.html`.
 
     Raises:
         RunError: it cannot be written.
     """
-    path = write_document(index_of(folder, document.simulated), document)
-    other = index_of(folder, not document.simulated)
-    if is_ours(other):
+    mine, twin = (index_of(folder, one) for one in (document.simulated, not document.simulated))
+    foreign = mine.exists() and not kind_of(mine)
+    taken = foreign or bool({kind_of(mine), kind_of(twin)} - {"", document.kind})
+    stem = document.kind if taken else "index"
+    path = write_document(folder / f"{stem}{_KINDS[document.simulated]}.html", document)
+    other = folder / f"{stem}{_KINDS[not document.simulated]}.html"
+    if kind_of(other) == document.kind:
         other.unlink(missing_ok=True)
     return path
 
@@ -231,24 +242,50 @@ def existing_index(folder: Path) -> Path | None:
     return next(filter(Path.is_file, pages), None)
 
 
-def is_ours(page: Path) -> bool:
-    """Whether a page was written by us."""
+def kind_of(page: Path) -> str:
+    """What a page is of, if it was written by us; else nothing."""
     try:
         with page.open(encoding="utf-8", errors="replace") as stream:
-            return '<meta name="generator" content="vitruvian ' in stream.read(2000)
+            found = _GENERATOR.search(stream.read(2000))
     except OSError:
-        return False
+        return ""
+    return found[1] if found else ""
+
+
+def _marked(document: Document) -> Document:
+    """The page with the banner in each chart, too: it can be saved as a picture of its own."""
+    if not document.simulated:
+        return document
+    sections = [
+        replace(one, figures=[_bannered(shown) for shown in one.figures])
+        for one in document.sections
+    ]
+    return replace(document, sections=sections)
+
+
+def _bannered(shown: Shown) -> Shown:
+    if shown.kind != "chart":
+        return shown
+    spec = json.loads(shown.content)
+    given = spec.get("title")
+    if "SIMULATED" in str(given):
+        return shown
+    title = given if isinstance(given, dict) else {"text": given} if given else None
+    marked = {**title, "subtitle": "SIMULATED DATA"} if title else _BANNER
+    text = json.dumps({**spec, "title": marked}, separators=(",", ":"), ensure_ascii=False)
+    return replace(shown, content=_harmless(text))
 
 
 def html(document: Document) -> str:
     """The page as text."""
+    document = _marked(document)
     has_charts = any(f.kind == "chart" for s in document.sections for f in s.figures)
     return (
         _environment()
         .get_template("page.html.j2")
         .render(
             page=document,
-            mark=_MARK,
+            mark=_MARK.format(__version__, document.kind),
             style=(_HERE / "page.css").read_text(encoding="utf-8"),
             script=(_HERE / "page.js").read_text(encoding="utf-8"),
             bundle=bundle() if has_charts else "",

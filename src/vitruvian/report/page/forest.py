@@ -98,10 +98,12 @@ def _of_unit(
 
 
 def _axis(title: str, unit: str, logarithmic: bool) -> dict[str, Any]:
-    scale: dict[str, Any] = {"zero": False, "nice": False, "padding": 14}
+    scale: dict[str, Any] = {"nice": False, "padding": 14}
     ticks: dict[str, Any] = {"labelOverlap": True, "tickCount": 6}
     if logarithmic:
         scale, ticks = scale | {"type": "log"}, ticks | {"format": "~g"}
+    else:
+        scale["zero"] = False
     return axis("value", title, unit, scale=scale, axis=ticks)
 
 

@@ -87,18 +87,25 @@ def document(families: Sequence[Family], title: str, notes: Sequence[str] = ()) 
     simulated = any(family.simulated for family in families)
     count = sum(len(family.lines) for family in families)
     states = Counter(line.state for family in families for line in family.lines)
-    lead = f"{count} run{'' if count == 1 else 's'}, {'SIMULATED' if simulated else 'real'} data"
+    data = "SIMULATED data" if simulated else _origin(families)
+    lead = f"{count} run{'' if count == 1 else 's'}, {data}"
     chips = [(_CHIPS.get(state, "plain"), f"{n} {state}") for state, n in states.most_common()]
     sections = [part for family in families for part in _sections(family, len(families) > 1)]
     if notes:
         sections.insert(0, Section("What is missing", notes=notes))
-    return Document(title, lead, simulated, sections, chips)
+    return Document(title, lead, simulated, sections, chips, "runs")
+
+
+def _origin(families: Sequence[Family]) -> str:
+    """Of data that nothing calls simulated: nobody knows before a run has told."""
+    told = any(line.values for family in families for line in family.lines)
+    return "real data" if told else "data not known yet"
 
 
 def _sections(family: Family, several: bool) -> list[Section]:
     prefix = f"{family.title}: " if several else ""
     ranked = family.ranked
-    origin = "SIMULATED data" if family.simulated else "real data"
+    origin = "SIMULATED data" if family.simulated else _origin([family])
     better = "large" if family.mode == "max" else "small"
     varied = f"Varied: {', '.join(family.axes)}." if family.axes else "Nothing was varied."
     text = [f"Judged by {family.metric} ({better} is better), on {origin}. {varied}"]

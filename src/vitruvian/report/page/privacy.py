@@ -12,11 +12,11 @@ from typing import Any
 
 MASK = "(hidden)"
 _SECRET = re.compile(r"(passw|token|secret|credential|private_?key|(api|access|auth)_?key|^key$)")
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+_USER_INFO = re.compile(r"(?<=://)[^\s'\"]*@")
 _QUERY = re.compile(r"([?&][^=&\s]*(?:token|key|secret|sig|passw)[^=&\s]*=)[^&\s'\"]+", re.I)
 _FILE_URL = re.compile(r"\b((?:sqlite|file):)/{2,}([^\s'\"]*)")
-_PATH = re.compile(r"(?:(?<=[\s='\"(\[,])|^)(?:/|~)[^\s,'\"\])]+")
-_HOMES = ("home", "Users", "root")
+_PATH = re.compile(r"(?:(?<=[\s='\"(\[,])|(?<=:)(?!//)|^)(?:/|~)[^\s,'\"\])]+")
+_HOMES = ("home", "homes", "users")
 
 
 def is_secret(key: str) -> bool:
@@ -55,8 +55,9 @@ def path_shown(text: str, run: Path) -> str:
     if path.is_relative_to(run):
         return run.name if str(path) == str(run) else str(path.relative_to(run))
     parts = [part for part in path.parts if part != "/"]
-    if parts and parts[0] in _HOMES:
-        parts = parts[1 if parts[0] == "root" else 2 :]  # who the user is
-    elif parts and parts[0].startswith("~"):
+    above = [place for place, part in enumerate(parts) if part.lower() in _HOMES]
+    if above:
+        parts = parts[above[-1] + 2 :]  # who the user is
+    elif parts and (parts[0] == "root" or parts[0].startswith("~")):
         parts = parts[1:]
     return "/".join(["…", *parts[-2:]])

@@ -48,7 +48,7 @@ def write_reproduction(found: Sequence[Reproduction], folder: Path) -> Path:
     lead = f"Preset {presets}, {'SIMULATED data' if simulated else 'real data'}"
     if not several:
         lead = sentence(found[0].claims, found[0].simulated)
-    return write_document(folder / PAGE, Document(title, lead, simulated, sections))
+    return write_document(folder / PAGE, Document(title, lead, simulated, sections, kind="papers"))
 
 
 def _overview(found: Sequence[Reproduction]) -> Section:

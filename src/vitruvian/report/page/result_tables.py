@@ -40,9 +40,7 @@ def claims_table(claims: Sequence[Judged], origin: str) -> Table:
 
 def untested_table(claims: Sequence[Judged]) -> Table:
     """The claims that no experiment can judge, and why."""
-    rows = [
-        [Cell(f"“{one.claim.quote}”", small=one.claim.where), Cell(one.reason)] for one in claims
-    ]
+    rows = [[Cell(one.claim.words, small=one.claim.where), Cell(one.reason)] for one in claims]
     return Table("Not tested", ["claim", "why not"], rows, numbers=2, roomy=True)
 
 
@@ -55,7 +53,7 @@ def _claim_row(one: Judged) -> list[Cell]:
     below = "; ".join(part for part in (claim.where, metric_words(claim.metric)) if part)
     chip = Cell(verdict, chip=CHIPS.get(verdict, "plain"), small=one.reason)
     ours = _figure_of(one.ours, one)
-    return [Cell(f"“{claim.quote}”", small=below), printed, ours, _beside(one), chip]
+    return [Cell(claim.words, small=below), printed, ours, _beside(one), chip]
 
 
 def _figure_of(found: Estimate | None, one: Judged) -> Cell:
@@ -97,7 +95,12 @@ def estimate_cell(found: Estimate | None, *small: str) -> Cell:
 def result_table(table: ResultTable, origin: str) -> Table:
     """Ours with the printed number and the p below it; baselines are pale."""
     costs = any(line.cost is not None for line in table.lines)
-    head = ["net or baseline", *map(metric_words, table.metrics), *(_COSTS if costs else ()), "runs"]
+    head = [
+        "net or baseline",
+        *map(metric_words, table.metrics),
+        *(_COSTS if costs else ()),
+        "runs",
+    ]
     rows = [
         [
             Cell(line.label),
