@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vitruvian.core.cli import exit_with, parse_overrides, take_keys, wants_help
 from vitruvian.core.errors import ConfigError, RunError
+from vitruvian.report.page.ending import tell_kept
 
 if TYPE_CHECKING:
     from vitruvian.core.rundir import RunDirectory
@@ -43,16 +44,25 @@ def report() -> int:
     if wants_help(arguments) or not arguments:
         print(HELP, end="")
         return 0
-    paths = [_folder(argument) for argument in arguments if "=" not in argument]
-    values = parse_overrides([argument for argument in arguments if "=" in argument])
+    named = [argument for argument in arguments if _is_path(argument)]
+    values = parse_overrides([argument for argument in arguments if argument not in named])
+    paths = [_folder(argument) for argument in named]
     keys, dotted = take_keys(values, dict(KEYS), "report")
     for key in dotted:
         raise ConfigError(f"{key}: a page changes nothing of a run; vitruvian-report takes output")
     if not paths:
         raise ConfigError("a run, a sweep or a folder with runs is needed: vitruvian-report PATH")
     output = Path(keys["output"]).expanduser().resolve() if keys["output"] else None
-    print(f"page: {_written(paths, output)}")
+    page = _written(paths, output)
+    print(f"page: {page}")
+    if output is None:
+        tell_kept(page)
     return 0
+
+
+def _is_path(argument: str) -> bool:
+    """Whether it is no key: a folder that is there may have `=` in its name."""
+    return "=" not in argument or Path(argument).expanduser().is_dir()
 
 
 def _folder(argument: str) -> Path:

@@ -191,7 +191,7 @@ def collect(place: SweepDirectory, values: dict[str, Any]) -> int:
         raise ConfigError(f"mode: got {keys['mode']!r}, expected min or max")
     from vitruvian.report.page.ending import hand_over
     from vitruvian.sweeps import collection, groups, leaderboard
-    from vitruvian.sweeps.gathering import write_page
+    from vitruvian.sweeps.gathering import Order, write_page
 
     states, _, note = _look(place)
     found = collection.collect(place, states)
@@ -210,7 +210,7 @@ def collect(place: SweepDirectory, values: dict[str, Any]) -> int:
     if note:
         print(f"note: {note}")
     print("written: " + ", ".join(str(file) for file in files))
-    hand_over(lambda: write_page([place], [], place.path))
+    hand_over(lambda: write_page([place], [], place.path, order=Order(score, by)))
     return 0
 
 

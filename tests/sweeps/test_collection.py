@@ -275,6 +275,15 @@ SCORES: dict[str, tuple[str | None, str | None, tuple[str, str]]] = {
 }
 
 
+def test_an_index_has_the_good_end_that_its_runs_were_told(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, [Run(("a=1",), validations=(0.1, 0.5))], objectives={})
+    for file in (sweep.run(0).config_file, sweep.run(0).metrics_file):
+        file.write_text(file.read_text().replace(METRIC, "val/harmony"))
+    assert chosen_score(collected(sweep), sweep.manifest()) == Score("val/harmony", "max")
+    with pytest.raises(ConfigError, match="a small or a large val/liver_volume_ml"):
+        chosen_score(collected(sweep), sweep.manifest(), "val/liver_volume_ml")
+
+
 @pytest.mark.parametrize("case", SCORES)
 def test_the_metric_that_decides(case: str, tmp_path: Path) -> None:
     metric, mode, expected = SCORES[case]

@@ -276,6 +276,16 @@ def test_status_imports_nothing_heavy(mixed: SweepDirectory) -> None:
 # -- collect --------------------------------------------------------------------------------------
 
 
+def test_the_page_of_collect_is_in_the_order_that_was_asked_for(
+    mixed: SweepDirectory, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vitruvian.report.page.document.bundle", lambda: "H4sI")
+    shell("sweep", "collect", "mixed", "metric=dice", "mode=min", "by=")
+    page = (mixed.path / "index_simulated.html").read_text(encoding="utf-8")
+    assert "Judged by test/dice (small is better)" in page
+    assert "Judged by val/liver_dice" not in page
+
+
 def test_collect_writes_the_tables_and_prints_the_best(mixed: SweepDirectory, shell: Shell) -> None:
     outcome = shell("sweep", "collect", "mixed")
     assert outcome.code == 0, outcome.err

@@ -46,6 +46,8 @@ class Experiment:
         cost_overrides: what the cost of its net is measured with, instead of all of the above:
             presets train small nets, the paper's cost is that of the large one. Empty: its first
             run.
+        net: what it has in common with other rows of a table but for the length of its windows.
+        frames: that length; a table with rows of several lengths gets a chart.
     """
 
     key: str
@@ -54,6 +56,8 @@ class Experiment:
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     cost_overrides: tuple[str, ...] = ()
+    net: str = ""
+    frames: int | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def length_chart(
         x=across,
         y=up,
         color=colour,
-        strokeDash=colour,
+        strokeDash={**colour, "legend": None},
         tooltip=shown,
     )
     banner = {"text": "SIMULATED data", "anchor": "end", "color": VERMILLION, "fontSize": 11}

@@ -42,6 +42,7 @@ class RunFigures:
         values: by metric, such as `val/liver_dice` and `test/dice`.
         baselines: the strongest trivial baseline's, of the metrics whose good end is known.
         monitor: the metric that chose the weights.
+        mode: which end of it was the good one, `min` or `max`.
         cases: evaluated ones; None where there is no evaluation.
         split: how the subjects were divided, such as "5-fold, fold 0".
         data: `simulated` or `real`.
@@ -52,6 +53,7 @@ class RunFigures:
     values: Figures = field(default_factory=dict)
     baselines: Figures = field(default_factory=dict)
     monitor: str = ""
+    mode: str = ""
     cases: int | None = None
     split: str = ""
     data: str = ""
@@ -74,6 +76,7 @@ def figures_of(run: RunDirectory, objectives: Iterable[str] = ()) -> RunFigures:
         values={**values, **logged},
         baselines=baselines,
         monitor=metric,
+        mode=mode,
         cases=content.get("cases"),
         split=intern(str(content.get("split", ""))),
         data=intern(str(content.get("data", ""))),

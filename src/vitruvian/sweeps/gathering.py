@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from vitruvian.core.config import Config
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.rundir import RunDirectory
-from vitruvian.report.ends import badness
-from vitruvian.report.page.document import Cell, Table, existing_index, write_document, write_index
-from vitruvian.report.page.many import Family, RunLine, document
+from vitruvian.report.page.document import Cell, Table, write_document, write_index
+from vitruvian.report.page.many import Family, document
 from vitruvian.report.page.origin import flattened
 from vitruvian.report.page.outcome import number
-from vitruvian.report.page.privacy import text_shown, value_shown
+from vitruvian.report.page.privacy import text_shown
 from vitruvian.sweeps import collection, groups, leaderboard
 from vitruvian.sweeps.collection import Collected, Collection
 from vitruvian.sweeps.directory import MANIFEST, SweepDirectory, SweepRun
+from vitruvian.sweeps.family import between, family_of
 from vitruvian.sweeps.figures import RunFigures, figures_of, monitor_of
-from vitruvian.sweeps.objectives import read_rows
-from vitruvian.sweeps.states import RunState, State, read_all, states_of
+from vitruvian.sweeps.states import RunState, read_all, states_of
 
 _NO_AXES = ("name", "output_dir", "page")  # differ without changing what is trained
 _MOST_AXES = 12
 _CONFIG, _FOLDS = "config.yaml", "folds.yaml"
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which order the runs of a sweep are shown, as somebody asked for it.
+
+    Attributes:
+        score: what decides; None: as the sweep says.
+        by: swept keys that make a line of the leaderboard; None: all but seeds and folds.
+    """
+
+    score: leaderboard.Score | None = None
+    by: Sequence[str] | None = None
 
 
 def write_page(
@@ -34,6 +46,7 @@ def write_page(
     runs: Sequence[RunDirectory],
     folder: Path,
     output: Path | None = None,
+    order: Order = Order(),
 ) -> Path:
     """Write the page over sweeps and runs.
 
@@ -42,6 +55,7 @@ def write_page(
         runs: further ones; a family for each figure that they are judged by.
         folder: of the page, which is `index.html` there, or `index_simulated.html`.
         output: another file for it; its name is made to say that data are simulated.
+        order: what decides in the sweeps, where somebody chose it.
 
     Raises:
         RunError: it cannot be written.
@@ -50,7 +64,7 @@ def write_page(
     families, notes = [], []
     for sweep in sweeps:
         try:
-            families.append(of_sweep(sweep, place))
+            families.append(of_sweep(sweep, place, order=order))
         except RunError as error:
             notes.append(text_shown(str(error), folder))
     families += of_runs(runs, place)
@@ -83,7 +97,10 @@ def found_below(folder: Path) -> tuple[list[SweepDirectory], list[RunDirectory]]
 
 
 def of_sweep(
-    place: SweepDirectory, folder: Path, states: Sequence[RunState] | None = None
+    place: SweepDirectory,
+    folder: Path,
+    states: Sequence[RunState] | None = None,
+    order: Order = Order(),
 ) -> Family:
     """The runs of a sweep.
 
@@ -91,6 +108,7 @@ def of_sweep(
         place: the sweep.
         folder: of the page, which links are relative to.
         states: of its runs, where they are known already.
+        order: what decides, where somebody chose it.
 
     Raises:
         RunError: there is no sweep, or it is damaged.
@@ -98,13 +116,13 @@ def of_sweep(
     manifest = place.manifest()
     states = states_of(place.runs(), {}) if states is None else states
     found = _collected(place, states)
-    score = _score(found, place)
+    score = order.score or _score(found, place)
     title = f"{manifest.name}, sweep {place.path.name}"
-    family = _family(title, found, states, score, folder)
+    family = family_of(title, found, states, score, folder)
     notes: list[str] = []
     table = None
     if score is not None:
-        own = groups.grouped(found)
+        own = groups.grouped(found, order.by)
         ranked = leaderboard.ranked(own, score)
         lines = leaderboard.notes(found, score, ranked, own)
         notes = [line for line in lines if not line.startswith("...")]  # a page shows all
@@ -157,7 +175,7 @@ def _group_table(
         rows.append([Cell(str(one.rank), float(one.rank)), *values, *figures])
     head = ["rank", *keys, score.metric, "best baseline", "runs"]
     note = "mean ± SD [95 % interval of the mean, Student's t] over the runs of a line"
-    caption = "Leaderboard, seeds and folds taken together"
+    caption = "Leaderboard, runs that repeat each other taken together"
     return Table(caption, head, rows, [note], 1 + len(keys))
 
 
@@ -169,7 +187,22 @@ def of_runs(runs: Sequence[RunDirectory], folder: Path) -> list[Family]:
     families: dict[tuple[str, str, str], list[RunDirectory]] = {}
     for run in runs:
         families.setdefault((*monitor_of(run), _data_of(run)), []).append(run)
-    return [_plain_family(*key[:2], own, folder) for key, own in families.items()]
+    return [
+        _plain_family(*key[:2], part, folder)
+        for key, own in families.items()
+        for part in _by_origin(own)
+    ]
+
+
+def _by_origin(runs: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
+    """The runs on simulated and on real data apart; those that say nothing stay with the others.
+
+    Only where there are both kinds they are kept apart, too: nobody knows where they belong.
+    """
+    parts: dict[object, list[RunDirectory]] = {}
+    for run in runs:
+        parts.setdefault(run.read_status().get("simulated"), []).append(run)
+    return list(parts.values()) if {True, False} <= parts.keys() else [list(runs)]
 
 
 def _data_of(run: RunDirectory) -> str:
@@ -178,7 +211,7 @@ def _data_of(run: RunDirectory) -> str:
         data = run.config.get("datamodule", {})
     except RunError:
         return ""
-    return f"{data.get('_target_')} {data.get('root')}"
+    return " ".join(str(data.get(key)) for key in ("_target_", "root", "database"))
 
 
 def _plain_family(metric: str, mode: str, runs: Sequence[RunDirectory], folder: Path) -> Family:
@@ -189,7 +222,7 @@ def _plain_family(metric: str, mode: str, runs: Sequence[RunDirectory], folder: 
     collected = [
         Collected(
             one.entry.index,
-            _between(one.entry.run.path, folder),
+            between(one.entry.run.path, folder),
             one.state,
             {key: config[key] for key in axes if key in config},
             figures_of(one.entry.run),
@@ -201,7 +234,7 @@ def _plain_family(metric: str, mode: str, runs: Sequence[RunDirectory], folder: 
     names = dict.fromkeys(config.get("name", "runs") for config in configs)
     title = f"{', '.join(list(names)[:3])}{' ...' if len(names) > 3 else ''}"
     title += f" by {metric}" if metric else ""
-    return _family(title, found, states, leaderboard.Score(metric, mode), folder)
+    return family_of(title, found, states, leaderboard.Score(metric, mode), folder)
 
 
 def _config_of(run: RunDirectory) -> dict[str, str]:
@@ -221,68 +254,3 @@ def _differing(configs: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
         if key not in _NO_AXES and not key.endswith("cache_dir") and len(set(values)) > 1:
             columns.setdefault(values, key)
     return tuple(columns.values())[:_MOST_AXES]
-
-
-# -- either ---------------------------------------------------------------------------------------
-
-
-def _family(
-    title: str,
-    found: Collection,
-    states: Sequence[RunState],
-    score: leaderboard.Score | None,
-    folder: Path,
-) -> Family:
-    monitor = next((run.figures.monitor for run in found.runs if run.figures.monitor), "")
-    told = any(bool(one.status.get("simulated")) for one in states)
-    metric = score.metric if score else monitor
-    lines = read_all(
-        lambda pair: _line(pair[0], pair[1].entry.run, metric, folder),
-        list(zip(found.runs, states, strict=True)),
-    )
-    mode = score.mode if score else _mode(metric, [one.entry.run for one in states])
-    simulated = found.simulated or told
-    return Family(title, metric, mode, monitor, found.axes, lines, simulated)
-
-
-def _mode(metric: str, runs: Sequence[RunDirectory]) -> str:
-    """Which end of a metric is the good one: as its name says, else as the runs were told."""
-    worse = badness(metric)
-    if worse is not None:
-        return "max" if worse(1.0) < 0 else "min"
-    told = (mode for name, mode in map(monitor_of, runs) if name == metric)
-    return next(told, "min")
-
-
-def _line(one: Collected, run: RunDirectory, metric: str, folder: Path) -> RunLine:
-    page = existing_index(run.path)
-    link = quote(_between(page, folder)) if page else ""
-    done = one.state == State.COMPLETED  # what still runs, or has failed, is not ranked
-    begun = one.state not in (State.NOT_STARTED, State.QUEUED)
-    return RunLine(
-        name=one.directory,
-        state=str(one.state),
-        axes={key: value_shown(key, value, run.path) for key, value in one.axes.items()},
-        score=one.figures.values.get(metric, math.nan) if done else math.nan,
-        values=one.figures.values,
-        baselines=one.figures.baselines,
-        link=link,
-        seconds=one.figures.seconds,
-        curve=list(_curve(run, one.figures.monitor)) if begun else [],
-        reason=text_shown(one.reason, run.path),
-    )
-
-
-def _curve(run: RunDirectory, monitor: str) -> Iterator[tuple[float, float]]:
-    try:
-        rows = read_rows(run.metrics_file)
-    except ValueError:  # damaged: the run's own page says so
-        return
-    for row in rows:
-        if math.isfinite(row.get(monitor, math.nan)):
-            yield row.get("epoch", 0.0) + 1, row[monitor]
-
-
-def _between(path: Path, folder: Path) -> str:
-    """The path as seen from a folder, with slashes."""
-    return Path(os.path.relpath(path, folder)).as_posix()

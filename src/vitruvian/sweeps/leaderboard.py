@@ -65,7 +65,8 @@ def chosen_score(
         collection: what the runs have found.
         manifest: of the sweep.
         metric: a whole name such as `test/dice`, or its end where only one metric has it.
-        mode: `min` or `max`; by default as the objective says, or the metric's name.
+        mode: `min` or `max`; by default as the objective says, or the metric's name, or the runs
+            whose weights it chose.
 
     Raises:
         ConfigError: no run has the metric, or nothing says which end of it is the good one.
@@ -77,7 +78,7 @@ def chosen_score(
     name = wanted if wanted in known or len(ends) != 1 else ends[0]
     if name not in known:
         raise ConfigError(_no_such(wanted, known))
-    found = mode or manifest.objectives.get(name) or _guessed(name)
+    found = mode or manifest.objectives.get(name) or _guessed(name) or _told(collection, name)
     if found is None:
         raise ConfigError(f"mode: is a small or a large {name} better? Add mode=min or mode=max")
     return Score(name, found)
@@ -92,6 +93,12 @@ def _no_such(metric: str, known: Sequence[str]) -> str:
 def _guessed(metric: str) -> str | None:
     worse = badness(metric)
     return None if worse is None else "min" if worse(1.0) > 0 else "max"
+
+
+def _told(collection: Collection, metric: str) -> str | None:
+    """What the runs that chose their weights by the metric were told, if they agree."""
+    told = {run.figures.mode for run in collection.complete if run.figures.monitor == metric}
+    return told.pop() if len(told) == 1 else None
 
 
 def ranked(groups: Sequence[Group], score: Score) -> list[Place]:

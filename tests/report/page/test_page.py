@@ -16,7 +16,9 @@ from tests.report.page.made import HOSTILE, SECRET, make_run, reproduction
 
 from vitruvian.core.errors import RunError
 from vitruvian.core.rundir import FAILED, RunDirectory
+from vitruvian.papers.paper import Experiment
 from vitruvian.report.page import bundle as bundling
+from vitruvian.report.page.curves import curve_figures
 from vitruvian.report.page.document import (
     Cell,
     Document,
@@ -27,6 +29,7 @@ from vitruvian.report.page.document import (
     write_index,
 )
 from vitruvian.report.page.ending import hand_over
+from vitruvian.report.page.lengths import length_figures
 from vitruvian.report.page.privacy import MASK, text_shown, value_shown, words_shown
 from vitruvian.report.page.reproduction import write_reproduction
 from vitruvian.report.page.run import write_run_page
@@ -352,3 +355,29 @@ def test_a_chart_saved_by_itself_says_that_it_is_simulated() -> None:
 )
 def test_no_user_and_no_password_is_told(text: str, shown: str) -> None:
     assert text_shown(text, Path("/somewhere/run")) == shown
+
+
+def test_nets_of_several_lengths_get_a_chart() -> None:
+    found = reproduction()
+    table = found.tables[0]
+    line = next(line for line in table.lines if not line.baseline)
+    windows = {
+        str(n): Experiment(str(n), f"LSTM {n}", (), net="LSTM", frames=n) for n in (100, 500)
+    }
+    lines = tuple(replace(line, experiment=name) for name in windows)
+    long = replace(
+        found,
+        paper=replace(found.paper, experiments=windows),
+        tables=(replace(table, lines=lines), table),
+    )
+    (shown,) = length_figures(long)
+    values = json.loads(shown.content)["data"]["values"]
+    mean = line.figures[table.metrics[0]].mean
+    assert [(row["length"], row["value"]) for row in values] == [(100, mean), (500, mean)]
+    assert length_figures(found) == []
+
+
+def test_the_mark_is_at_the_best_epoch_even_where_the_curve_is_thinned() -> None:
+    rows = [{"epoch": float(e), "val/dice": 0.9 if e in (501, 800) else 0.5} for e in range(1000)]
+    (shown,) = curve_figures(rows, "val/dice", "max")
+    assert "the kept weights are those of epoch 502 (mark)" in shown.caption

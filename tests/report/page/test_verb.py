@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from tests.report.page.made import SECRET, make_run
 
 from vitruvian import report_verb
 from vitruvian.core.errors import UserError
-from vitruvian.report.page.many import neighbours
+from vitruvian.core.rundir import FAILED
+from vitruvian.report.page.document import Document, html
+from vitruvian.report.page.many import document, neighbours
+from vitruvian.report.page.run import write_run_page
 from vitruvian.sweeps.gathering import found_below, of_runs
 
 
@@ -78,3 +82,59 @@ def test_family_knows_its_axes_its_best_and_who_is_near(tmp_path: Path) -> None:
         ("optimizer.lr", "0"),
     ]
     assert [epoch for epoch, _ in family.lines[0].curve] == [1, 2, 3, 4]
+
+
+def test_runs_on_simulated_and_on_real_data_are_never_ranked_together(tmp_path: Path) -> None:
+    for number, simulated in enumerate((True, False, True)):
+        make_run(tmp_path / str(number), simulated, dice=0.9 + number / 100)
+    made = of_runs(found_below(tmp_path)[1], tmp_path)
+    assert [[line.name for line in family.lines] for family in made] == [["0", "2"], ["1"]]
+    assert [{line.data for line in family.lines} for family in made] == [{"SIMULATED"}, {"real"}]
+    assert [family.simulated for family in made] == [True, False]
+
+
+def test_what_has_failed_is_shown_but_not_the_best(tmp_path: Path) -> None:
+    for number, dice in enumerate((0.8, 0.9)):
+        run = make_run(tmp_path / str(number), dice=dice)
+    run.write_status(FAILED, reason="out of memory", simulated=True)
+    (family,) = of_runs(found_below(tmp_path)[1], tmp_path)
+    assert [line.name for line in family.ranked] == ["0"]
+    assert [line.state for line in family.lines] == ["completed", "failed"]
+
+
+def test_data_of_runs_that_were_never_begun_are_not_called_real(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "0", simulated=False)
+    for path in (run.evaluation, run.figures):
+        shutil.rmtree(path)
+    for file in (run.path / "status.json", run.metrics_file):
+        file.unlink()
+    families = of_runs(found_below(tmp_path)[1], tmp_path)
+    page = html(document(families, "Runs"))
+    assert "data not known yet" in page
+    assert "real data" not in page
+
+
+def test_page_of_another_kind_is_kept_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path / "runs" / "0")
+    (tmp_path / "index.html").write_text(html(Document("Holds?", "", True, (), kind="papers")))
+    before = (tmp_path / "index.html").read_bytes()
+    assert said(monkeypatch, str(tmp_path)) == 0
+    page, note = capsys.readouterr().out.splitlines()
+    assert page == f"page: {tmp_path / 'runs_simulated.html'}"
+    assert "is another page: kept" in note
+    assert (tmp_path / "index.html").read_bytes() == before
+
+
+def test_folders_with_signs_of_the_shell_in_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "lr=0.1 a")
+    monkeypatch.chdir(tmp_path)
+    assert said(monkeypatch, "lr=0.1 a") == 0
+    page = Path(capsys.readouterr().out.strip().removeprefix("page: "))
+    assert page == write_run_page(run)
+    source = page.read_text(encoding="utf-8")
+    assert "vitruvian-report &#39;lr=0.1 a&#39;" in source
+    assert "vitruvian-evaluate &#39;run=lr=0.1 a&#39; split=val" in source

@@ -31,6 +31,7 @@ class RunLine:
         score: the figure that decides; NaN where there is none.
         values: all figures by metric.
         baselines: the strongest trivial baseline's.
+        data: in words: `SIMULATED`, `real` or `not known yet`.
         link: to its page, relative to this one; empty where it has none.
         seconds: that it took.
         curve: epoch and monitored figure.
@@ -44,6 +45,7 @@ class RunLine:
     values: Mapping[str, float] = field(default_factory=dict)
     baselines: Mapping[str, float] = field(default_factory=dict)
     link: str = ""
+    data: str = "not known yet"
     seconds: float | None = None
     curve: Sequence[tuple[float, float]] = ()
     reason: str = ""
@@ -175,7 +177,7 @@ def _neighbour_table(family: Family, near: Sequence[tuple[str, RunLine]]) -> Tab
         cells = [Cell(key), Cell(change), _score(line.score)]
         rows.append([_named(line), *cells, Cell(f"{difference:+.4g}", difference)])
     head = ["run", "differs in", "from → to", family.metric, "difference"]
-    note = "every one differs from the best run in one key alone"
+    note = "every one differs from the best run in one of the keys shown"
     return Table("The best run and its neighbours", head, rows, [note], numbers=3)
 
 
@@ -189,11 +191,19 @@ def runs_table(family: Family, origin: str) -> Table:
     names.sort(key=lambda name: (not badness(name), not name.startswith("test/")))
     shown = names[:_METRICS]
     rivals = any(family.metric in line.baselines for line in family.lines)
-    head = ["run", "state", *family.axes, family.metric, *(["best baseline"] if rivals else [])]
+    head = [
+        "run",
+        "state",
+        "data",
+        *family.axes,
+        family.metric,
+        *(["best baseline"] if rivals else []),
+    ]
     rows = [
         [
             _named(line),
             Cell(line.state, chip=_CHIPS.get(line.state, "plain"), small=line.reason[:160]),
+            Cell(line.data),
             *(Cell(line.axes.get(key, "-")) for key in family.axes),
             _score(line.score),
             *([_score(line.baselines.get(family.metric, math.nan))] if rivals else []),
@@ -205,7 +215,7 @@ def runs_table(family: Family, origin: str) -> Table:
     notes = ["press a column's head to sort by it; runs with a page of their own are links"]
     if len(names) > len(shown):
         notes.append(f"{len(names) - len(shown)} more figures are in the files of the runs")
-    first = 2 + len(family.axes)
+    first = 3 + len(family.axes)
     return Table(
         f"All runs, {origin}", [*head, *shown, "took"], rows, notes, first, words=frozenset({1})
     )

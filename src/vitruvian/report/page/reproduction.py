@@ -16,6 +16,7 @@ from vitruvian.report.page.document import (
     write_document,
 )
 from vitruvian.report.page.forest import forests
+from vitruvian.report.page.lengths import length_figures
 from vitruvian.report.page.origin import duration
 from vitruvian.report.page.result_tables import CHIPS, claims_table, result_table, untested_table
 from vitruvian.report.page.run import CHIPS as STATES
@@ -71,7 +72,8 @@ def _sections(one: Reproduction, folder: Path, several: bool) -> list[Section]:
     sections = [_claims(one, group)]
     if tables := [result_table(table, origin) for table in one.tables]:
         title = _titled(group, "the tables")
-        sections.append(Section(title, tables=tables, group=group, short="tables"))
+        figures = length_figures(one)
+        sections.append(Section(title, tables=tables, figures=figures, group=group, short="tables"))
     if one.findings:
         text = ["Do the printed numbers fit together? This needs no data, only arithmetic."]
         title = _titled(group, "the paper's own numbers")

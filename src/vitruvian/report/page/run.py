@@ -5,6 +5,7 @@ A part that is missing or damaged never stops the page: it says so.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from vitruvian.core.config import Config
@@ -137,16 +138,17 @@ def _configuration(run: RunDirectory, config: Config) -> list[Section]:
 
 def _next_steps(run: RunDirectory) -> Section:
     place = _typed(run.path)
+    named = shlex.quote(f"run={place}")
     if (run.path / PLAN_FILE).is_file():
-        commands = [f"vitruvian-folds run={place}"]
+        commands = [f"vitruvian-folds {named}"]
     elif run.status == COMPLETE:
         commands = [
-            f"vitruvian-evaluate run={place} split=val",
-            f"vitruvian-predict run={place} input=PATH",
+            f"vitruvian-evaluate {named} split=val",
+            f"vitruvian-predict {named} input=PATH",
         ]
     else:
-        commands = [f"vitruvian-train run={place}"]
-    commands.append(f"vitruvian-report {place}")
+        commands = [f"vitruvian-train {named}"]
+    commands.append(f"vitruvian-report {shlex.quote(place)}")
     told = "RUN is the folder of this page." if place == "RUN" else ""
     text = "To go on from here; the last one writes this page again."
     return Section("How to go on", text=[f"{text} {told}".strip()], commands=commands)
