@@ -113,7 +113,8 @@ def _judged(case: _Case, paper: Paper, excluded: str | None) -> tuple[Verdict, s
     verdict, shown = _order(case) if claim.kind == "order" else _figure(claim, case.figures)
     shown += case.runs
     if case.simulated:
-        return Verdict.NOT_COMPARABLE, f"simulated: {shown}{_why(claim, '; besides, ')}"
+        besides = "" if claim.comparable else _why(claim, "; besides, ")
+        return Verdict.NOT_COMPARABLE, f"simulated: {shown}{besides}"
     if not claim.comparable:
         return Verdict.NOT_COMPARABLE, f"{claim.why}; {shown}"
     shown += _why(claim, "; ")
