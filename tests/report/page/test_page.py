@@ -334,6 +334,9 @@ def test_a_page_of_another_kind_is_never_replaced(tmp_path: Path) -> None:
     assert write_index(tmp_path, replace(runs, simulated=False)) == tmp_path / "runs.html"
     assert not (tmp_path / "runs_simulated.html").exists()
     assert (tmp_path / "index.html").read_bytes() == kept
+    (tmp_path / "runs.html").write_text("somebody's own", "utf-8")
+    with pytest.raises(RunError, match="somebody else's"):
+        write_index(tmp_path, replace(runs, simulated=False))
 
 
 def test_a_chart_saved_by_itself_says_that_it_is_simulated() -> None:

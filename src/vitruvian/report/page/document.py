@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vitruvian import __version__
+from vitruvian.core.errors import RunError
 from vitruvian.core.files import write_text
 from vitruvian.core.gallery import Gallery
 from vitruvian.report.page.bundle import bundle
@@ -218,13 +219,16 @@ def write_index(folder: Path, document: Document) -> Path:
     named after its kind: `runs.html`.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be written, or somebody else's page has that name, too.
     """
     mine, twin = (index_of(folder, one) for one in (document.simulated, not document.simulated))
     foreign = mine.exists() and not kind_of(mine)
     taken = foreign or bool({kind_of(mine), kind_of(twin)} - {"", document.kind})
     stem = document.kind if taken else "index"
-    path = write_document(folder / f"{stem}{_KINDS[document.simulated]}.html", document)
+    place = folder / f"{stem}{_KINDS[document.simulated]}.html"
+    if taken and place.exists() and kind_of(place) != document.kind:
+        raise RunError(f"{place} is somebody else's: move it, or give another output=FILE")
+    path = write_document(place, document)
     other = folder / f"{stem}{_KINDS[not document.simulated]}.html"
     if kind_of(other) == document.kind:
         other.unlink(missing_ok=True)
@@ -237,9 +241,9 @@ def index_of(folder: Path, simulated: bool) -> Path:
 
 
 def existing_index(folder: Path) -> Path | None:
-    """The page of a folder that is there; None where there is none."""
-    pages = (index_of(folder, simulated) for simulated in (True, False))
-    return next(filter(Path.is_file, pages), None)
+    """The page of the run of a folder; None where there is none."""
+    names = (f"{stem}{kind}.html" for stem in ("index", "run") for kind in reversed(_KINDS))
+    return next((folder / name for name in names if kind_of(folder / name) == "run"), None)
 
 
 def kind_of(page: Path) -> str:
