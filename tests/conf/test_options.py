@@ -7,6 +7,7 @@ or the test that counts them fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -304,8 +305,8 @@ def assert_trained(run: RunDirectory) -> None:
     assert list(run.evaluation.glob("*.csv"))
 
 
-# those that start programs of their own, or take a run of several nets
-SLOW = {("logger", "wandb"), ("logger", "mlflow"), ("logger", "many")}
+OF_MLFLOW = {("logger", "mlflow"), ("logger", "many")}  # not part of the extra dev
+SLOW = {("logger", "wandb"), *OF_MLFLOW}  # they start programs of their own
 
 
 @pytest.mark.parametrize(
@@ -323,6 +324,8 @@ def test_option_trains(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if (group, option) in OF_MLFLOW and find_spec("mlflow") is None:
+        pytest.skip("MLflow is not installed: EXTRAS=dev,mlflow,docs make setup")
     overrides = varied(PLAIN[room_of(group, option) or "liver"], group, option)
     if (group, option) == ("model", "liver_vnet3d"):
         overrides.append("datamodule.patch=[16,32,32]")

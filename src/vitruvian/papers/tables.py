@@ -70,7 +70,7 @@ def result_table(
         metrics=(*table.metrics, *table.pooled),
         lines=tuple(lines),
         reference=table.reference if table.reference in rows else "",
-        notes=tuple(_notes(table, lines, known, beside, simulated)),
+        notes=(*_notes(table, lines, known, beside, simulated), *_paper_notes(paper, table, lines)),
     )
 
 
@@ -162,8 +162,21 @@ def _notes(
         yield _test_note(lines, next(x.label for x in lines if x.experiment == table.reference))
     if incomplete := [line.label for line in lines if line.runs[0] < line.runs[1]]:
         yield f"Runs are missing of: {', '.join(incomplete)}."
-    if any(line.cost is not None for line in lines):
-        yield "Costs: of the nets as large as the paper has them, MACs of one input."
+
+
+def _paper_notes(paper: Paper, table: Table, lines: Sequence[Line]) -> Iterator[str]:
+    """What to know of costs and of printed numbers."""
+    counted = [paper.experiments[line.experiment] for line in lines if line.cost is not None]
+    if counted:
+        large = all(one.cost_overrides for one in counted)
+        nets = "as large as the paper has them" if large else "of the runs"
+        yield f"Costs: of the nets {nets}, MACs of one input."
+    printed = [claim for claim in paper.claims if claim.value is not None and not claim.comparable]
+    shown = {*table.metrics, *table.pooled}
+    other = [one.metric for one in printed if one.experiment in table.rows and one.metric in shown]
+    if other:
+        names = ", ".join(dict.fromkeys(other))
+        yield f"Printed, but of another meaning than ours (see the claims): {names}."
 
 
 def _unit_note(table: Table, evidence: Evidence, lines: Sequence[Line]) -> str:
