@@ -14,30 +14,32 @@ Notes = Mapping[str, Any]
 
 def mains(folder: Path) -> list[str]:
     """Names of the evaluations of a folder, without their further tables."""
-    notes = _notes(folder)
-    return [name for name in notes if _main(name, notes) is None]
+    notes, _ = read_notes(folder)
+    return [name for name in notes if main_of(name, notes) is None]
 
 
 def tables_of(folder: Path, name: str) -> list[str]:
     """An evaluation and its further tables, by the names of their files."""
-    notes = _notes(folder)
-    return [name, *(other for other in notes if _main(other, notes) == name)]
+    notes, _ = read_notes(folder)
+    return [name, *(other for other in notes if main_of(other, notes) == name)]
 
 
-def _notes(folder: Path) -> dict[str, Notes]:
-    """What each JSON says; one that is damaged belongs to nobody."""
+def read_notes(folder: Path) -> tuple[dict[str, Notes], list[str]]:
+    """What each evaluation's JSON says, by its name, and the files that are damaged."""
     found: dict[str, Notes] = {}
+    damaged = []
     for file in sorted(folder.glob("*.json")):
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            damaged.append(file.name)
             continue
         if isinstance(content, dict) and "groups" in content:
             found[file.stem] = content
-    return found
+    return found, damaged
 
 
-def _main(name: str, notes: Mapping[str, Notes]) -> str | None:
+def main_of(name: str, notes: Mapping[str, Notes]) -> str | None:
     """The evaluation that `name` is a further table of; None if it is one itself."""
     view = notes[name].get("view")
     if view is not None:

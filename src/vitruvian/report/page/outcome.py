@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from vitruvian.core.errors import DataError
 from vitruvian.core.evaluation import Evaluation, Statistic, Summary, read
 from vitruvian.core.gallery import Gallery, read_gallery
+from vitruvian.core.views import Notes, main_of, read_notes
 from vitruvian.report.consistency import check_rows
 from vitruvian.report.ends import badness
 from vitruvian.report.page.document import Cell, Section, Shown, Table, gallery_figures
@@ -49,8 +49,9 @@ class Outcome:
 
 def outcomes(folder: Path) -> tuple[list[Outcome], list[str]]:
     """All evaluations of a folder, the run's own first, and a line for each that is damaged."""
-    contents, broken = _contents(folder)
-    mains = [name for name in contents if _view(name, contents) is None]
+    contents, damaged = read_notes(folder)
+    broken = [f"evaluation {Path(name).stem} is damaged: {name} is not JSON" for name in damaged]
+    mains = [name for name in contents if main_of(name, contents) is None]
     found = []
     for name in sorted(mains, key=lambda name: (_rank(name), name)):
         parts = {which: o for o in contents if (which := _which(o, name, contents))}
@@ -62,38 +63,8 @@ def outcomes(folder: Path) -> tuple[list[Outcome], list[str]]:
     return found, broken
 
 
-def _contents(folder: Path) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
-    contents: dict[str, Mapping[str, Any]] = {}
-    broken = []
-    for file in sorted(folder.glob("*.json")):
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            broken.append(f"evaluation {file.stem} is damaged: {file.name} is not JSON")
-            continue
-        if isinstance(content, dict) and "groups" in content:
-            contents[file.stem] = content
-    return contents, broken
-
-
-def _view(name: str, contents: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The evaluation that `name` is a further table of; None if it is one itself."""
-    which = contents[name].get("view")
-    if which is not None:
-        return name.removesuffix(f"_{which}") if which else None
-    split = contents[name].get("split"), contents[name].get("changed")
-    mains = (
-        other
-        for other in sorted(contents, key=len)
-        if name.startswith(f"{other}_")
-        and not name.removeprefix(f"{other}_").startswith(("overridden", "leaky", "simulated"))
-        and (contents[other].get("split"), contents[other].get("changed")) == split
-    )
-    return next(mains, None)
-
-
-def _which(name: str, main: str, contents: Mapping[str, Mapping[str, Any]]) -> str:
-    return name.removeprefix(f"{main}_") if _view(name, contents) == main else ""
+def _which(name: str, main: str, contents: Mapping[str, Notes]) -> str:
+    return name.removeprefix(f"{main}_") if main_of(name, contents) == main else ""
 
 
 def _rank(name: str) -> int:
@@ -106,7 +77,7 @@ def _rank(name: str) -> int:
 def _read(
     folder: Path,
     name: str,
-    contents: Mapping[str, Mapping[str, Any]],
+    contents: Mapping[str, Notes],
     views: Mapping[str, Outcome],
 ) -> Outcome:
     return Outcome(name, read(folder, name), contents[name], views)
