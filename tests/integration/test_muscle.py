@@ -130,7 +130,8 @@ def test_training_and_evaluation_print_the_same(run: Path, log: Path) -> None:
     _, told, printed = log_of(run).partition("test_simulated (leave one out, fold 0 of 4)")
     assert told
     assert "Evaluation on SIMULATED data, 3 cases" in printed
-    assert said(log).partition(told)[2] == printed
+    tables = said(log).partition(told)[2].partition("\nnext:")[0]
+    assert tables == printed.partition("\nnext:")[0]
 
 
 @pytest.mark.parametrize("part", ["test", "val"])
@@ -352,9 +353,12 @@ def test_a_broken_recording_does_not_hide_the_others(
     assert len(list(out.iterdir())) == 3 * len(ENDINGS)
 
 
-def test_there_is_nothing_to_export(run: Path, log: Path) -> None:
-    assert verb("export", f"run={run}", log=log) == 2
-    assert said(log) == "error: model: MuscleEstimator has no export\n"
+def test_a_run_is_exported_with_its_card(run: Path, tmp_path: Path, log: Path) -> None:
+    file = tmp_path / "muscle.ts"
+    keys = (f"run={run}", "format=torchscript", f"output={file}")
+    assert verb("export", *keys, log=log) == 0, said(log)
+    assert said(log).splitlines()[-1] == str(file)
+    assert "SIMULATED" in (tmp_path / "muscle_card.md").read_text().upper()
 
 
 # --- check, folds --------------------------------------------------------------------------------
