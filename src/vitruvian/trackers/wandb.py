@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "wandb"
 _EXITS = {COMPLETE: 0, FAILED: 1, INTERRUPTED: 255}  # wandb calls 255 killed
+_TRIES = 10  # to begin offline after a server did not answer, a second between two of them
 _WAIT = "WANDB_INIT_TIMEOUT"  # its own variable: how long it waits for a server
 # Where wandb would otherwise put parts of a run: the home folder.
 _FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
@@ -80,7 +82,7 @@ class WandB(Tracker):
         if self._mode == "online":
             self._go_online()
         if self._run is None:
-            self._run = self._start("offline")
+            self._run = self._start_offline()
         return Entry(id=self._id, place=FOLDER)
 
     def _go_online(self) -> None:
@@ -93,6 +95,20 @@ class WandB(Tracker):
             import wandb
 
             wandb.teardown()  # its service still holds the id of the run that did not start
+
+    def _start_offline(self) -> Any:
+        """Begin offline; a service that is being torn down may hold the id for a moment."""
+        import wandb
+
+        for _ in range(_TRIES):
+            try:
+                return self._start("offline")
+            except Exception as error:
+                if "in use" not in str(error):
+                    raise
+            wandb.teardown()
+            time.sleep(1.0)
+        return self._start("offline")
 
     def _records(self) -> list[Path]:
         """The offline records of this run."""
