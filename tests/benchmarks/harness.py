@@ -6,8 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -141,17 +140,6 @@ def _seconds(work: Work) -> float:
     start = time.perf_counter()
     units = work()
     return (time.perf_counter() - start) / units
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread, where more of them only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.benchmarks.harness import Ratio, Row, Scale, one_thread
+from tests.benchmarks.harness import Ratio, Row, Scale
+from vitruvian.core.cost import one_thread
 from vitruvian.spine.head.onnx import compile_step, example_window, export_onnx
 from vitruvian.spine.head.onnx_runtime import OnnxIndex
 from vitruvian.spine.nets import PoseLSTM

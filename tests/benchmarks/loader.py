@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.benchmarks import monai_loaders
 from tests.benchmarks.data import records, scan_files, slice_files, training_data
-from tests.benchmarks.harness import Row, Scale, Work, one_thread, side_by_side
+from tests.benchmarks.harness import Row, Scale, Work, side_by_side
+from vitruvian.core.cost import one_thread
 from vitruvian.liver.augment import FlipRotate
 from vitruvian.liver.segmenter import HUWindow
 

@@ -11,10 +11,11 @@ from typing import Any
 import cv2
 from hydra import compose, initialize_config_dir
 
-from tests.benchmarks.harness import Scale, one_thread
+from tests.benchmarks.harness import Scale
 from vitruvian.core.build import build
 from vitruvian.core.compose import register_schema
 from vitruvian.core.config import Config, config_directory, freeze
+from vitruvian.core.cost import one_thread
 from vitruvian.core.store import Store
 from vitruvian.muscle.data.cases import MuscleCase
 from vitruvian.muscle.data.conversion import stored

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from tests.benchmarks.harness import Row, Scale, Work, one_thread, side_by_side
+from tests.benchmarks.harness import Row, Scale, Work, side_by_side
 from tests.benchmarks.muscle_data import configuration, stored_cases
+from vitruvian.core.cost import one_thread
 from vitruvian.core.sampling import EpochOrder, TrainBatches
 from vitruvian.muscle.data.cases import MuscleCase
 from vitruvian.muscle.data.inputs import FrameInput

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks.harness import Row, Scale, Work, one_thread, side_by_side
+from tests.benchmarks.harness import Row, Scale, Work, side_by_side
+from vitruvian.core.cost import one_thread
 from vitruvian.liver.augment import FlipRotate
 from vitruvian.liver.inference import Inference
 from vitruvian.liver.losses import CEDice, DeepSupervised

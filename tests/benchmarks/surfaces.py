@@ -11,7 +11,8 @@ import torch
 from monai.metrics import HausdorffDistanceMetric, SurfaceDistanceMetric
 
 from tests.benchmarks.data import records
-from tests.benchmarks.harness import Row, Scale, Work, one_thread, side_by_side
+from tests.benchmarks.harness import Row, Scale, Work, side_by_side
+from vitruvian.core.cost import one_thread
 from vitruvian.liver.surfaces import surface_distances
 
 Mask = npt.NDArray[np.bool_]

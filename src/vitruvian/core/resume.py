@@ -171,7 +171,7 @@ def restore_random_state(state: State) -> None:
     name, keys, position, has_gauss, cached = state["numpy"]
     words = keys.numpy().astype(np.uint32)
     legacy = (name, words, int(position), int(has_gauss), cached)
-    np.random.set_state(legacy)  # noqa: NPY002
+    np.random.set_state(legacy)  # noqa: NPY002 - others may use it
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())

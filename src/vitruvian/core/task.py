@@ -107,7 +107,7 @@ class Task(pl.LightningModule):
     def prepare_net(self, compile: bool) -> None:
         """Apply the memory order and the compiler to the net."""
         if self.channels_last:
-            self.net.to(memory_format=_channels_last(self.net))  # type: ignore[call-overload]
+            self.net.to(memory_format=_channels_last(self.net))  # type: ignore[call-overload]  # torch types the 2-D order only
         if compile:
             self.net.compile()
 

@@ -168,7 +168,7 @@ def untouched_random() -> Iterator[None]:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        np.random.set_state(numpy)  # noqa: NPY002 - as above
         torch.set_rng_state(processor)
 
 

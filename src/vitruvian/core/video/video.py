@@ -265,7 +265,7 @@ def _reader(source: str | int | Path, size: Size | None, fps: float) -> Reader:
 
 def _video_reader(address: str | Path, name: str) -> Reader:
     try:
-        import av  # noqa: F401
+        import av  # noqa: F401 - asks only whether it is there
     except ImportError:
         return CaptureReader(str(address), name)
     from vitruvian.core.video.decoding import PyavReader

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
+from vitruvian.core.cost import one_thread
 from vitruvian.spine.nets import PoseLSTM
 
 CHANNELS = 99  # 33 landmarks of three coordinates
@@ -31,7 +30,7 @@ class HeadTime:
     def __call__(self) -> tuple[float, str]:
         """Median milliseconds, and how they were measured."""
         net, window = PoseLSTM(CHANNELS).eval(), torch.rand(1, self.frames, CHANNELS)
-        with _one_thread(), torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             for _ in range(_WARMUP):
                 net(window)
             seconds = sorted(self._timed(net, window) for _ in range(self.calls))
@@ -46,13 +45,3 @@ class HeadTime:
         start = time.perf_counter()
         net(window)
         return time.perf_counter() - start
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
