@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import vl_convert
 
+from tests.galleries import spec
 from tests.liver.known import HIGH, LOW, threshold_task
 from vitruvian.core.evaluation import Row, merge
 from vitruvian.core.gallery import Gallery, read_gallery
@@ -57,13 +56,6 @@ def drawn(
 ) -> Gallery:
     task.illustrate(cases, rows, Gallery(folder / "figures", simulated=True))
     return read_gallery(folder / "figures")
-
-
-def spec(gallery: Gallery, name: str) -> dict[str, Any]:
-    (figure,) = [one for one in gallery.figures if one.name == name]
-    content = json.loads((gallery.folder / figure.file).read_text())
-    assert isinstance(content, dict)
-    return content
 
 
 def picture(gallery: Gallery, name: str) -> np.ndarray:

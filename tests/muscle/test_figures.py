@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import vl_convert
 
+from tests.galleries import spec
 from tests.muscle.small import QUANTITIES, case, task
 from vitruvian.core.evaluation import Row, merge
 from vitruvian.core.gallery import Gallery, read_gallery
@@ -65,13 +65,6 @@ def drawn(
 ) -> Gallery:
     made.illustrate(cases, rows, Gallery(folder / "figures", simulated=True))
     return read_gallery(folder / "figures")
-
-
-def spec(gallery: Gallery, name: str) -> dict[str, Any]:
-    (figure,) = [one for one in gallery.figures if one.name == name]
-    content = json.loads((gallery.folder / figure.file).read_text())
-    assert isinstance(content, dict)
-    return content
 
 
 @pytest.mark.parametrize(
