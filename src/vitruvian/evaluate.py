@@ -57,6 +57,7 @@ def evaluate() -> int:
     run, checkpoint, config = found.run, found.checkpoint, found.config
 
     from vitruvian.core import engine
+    from vitruvian.core.evaluating import held_out
     from vitruvian.core.verbosity import greet
     from vitruvian.report.closing import after_evaluation, show_next
     from vitruvian.report.page.ending import hand_over
@@ -65,7 +66,7 @@ def evaluate() -> int:
 
     splits = engine.splits_of(run, checkpoint)
     if keys["split"] == "test":
-        keys["split"] = engine.held_out(splits)
+        keys["split"] = held_out(splits)
     if run.status not in (None, COMPLETE):
         print(f"note: this run is not complete: {run.status}")
     name = result_name(keys, checkpoint, bool(changes))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vitruvian.core.engine import Result, View
+from vitruvian.core.evaluating import Result, View
 from vitruvian.core.evaluation import Evaluation, Row, summarise
 from vitruvian.report.pooled import cell, figure_names, show_pooled
 from vitruvian.report.result import show_result

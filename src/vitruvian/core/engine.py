@@ -8,7 +8,7 @@ import random
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,9 @@ from vitruvian.core.config import Config, differences
 from vitruvian.core.datamodule import DataModule, Part
 from vitruvian.core.ddp import together
 from vitruvian.core.errors import ConfigError, RunError
-from vitruvian.core.evaluation import Evaluation, Row, by_predictor, nulled, summarise, write
+from vitruvian.core.evaluating import Result, evaluated, held_out, on_device
 from vitruvian.core.exporting import Exported, Format
-from vitruvian.core.fsdp import RunFSDP, load_whole
-from vitruvian.core.gallery import Gallery
+from vitruvian.core.fsdp import load_whole
 from vitruvian.core.header import show_header
 from vitruvian.core.live import LiveOptions, LiveOutcome
 from vitruvian.core.model_card import write_card
@@ -41,41 +40,6 @@ from vitruvian.core.tracking import followed
 from vitruvian.core.trainer import build_trainer, quiet, single_device_trainer
 
 log = logging.getLogger(__name__)
-
-EVERYONE = "every case found, also those trained on"
-
-
-@dataclass(frozen=True)
-class View:
-    """One table of an evaluation.
-
-    Attributes:
-        evaluation: rows, statistics, and whether the data are simulated.
-        pooled: per predictor, the figures of all cases taken as one.
-    """
-
-    evaluation: Evaluation
-    pooled: dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Result:
-    """One evaluated part of the data.
-
-    Attributes:
-        name: of the result files.
-        split: how the subjects were divided, such as "5-fold, fold 0".
-        metrics: the ones to show.
-        cases: the table of all cases.
-        views: further tables of the same cases, such as one per person.
-    """
-
-    name: str
-    split: str
-    metrics: tuple[str, ...]
-    cases: View
-    views: dict[str, View]
-
 
 # -- the verbs' work ------------------------------------------------------------------------------
 
@@ -167,7 +131,7 @@ def _train(run: RunDirectory, config: Config, stop: StopRequest) -> Result:
             trackers.rewind_all()
         _load_best(task, run)
         part = held_out(datamodule.splits)
-        result = _evaluate(trainer, task, datamodule, part, run, config, name=part)
+        result = evaluated(trainer, task, datamodule, part, run, config, name=part)
         trackers.show(result.name)
     return result
 
@@ -209,7 +173,7 @@ def evaluate(
     if part != "all":
         datamodule.use(splits)
     changed = tuple(differences(config, config_of(run, checkpoint)))
-    return _evaluate(trainer, task, datamodule, part, run, config, name or part, changed)
+    return evaluated(trainer, task, datamodule, part, run, config, name or part, changed)
 
 
 def predict(
@@ -252,7 +216,7 @@ def _ready(
     task = build_task(config)
     _load_weights(task, checkpoint)
     trainer = single_device_trainer(place, config, accelerator)
-    with _on_device(task, trainer):
+    with on_device(task, trainer):
         yield task
 
 
@@ -306,11 +270,6 @@ def settle_splits(run: RunDirectory, config: Config, datamodule: DataModule) -> 
     datamodule.use(splits)
 
 
-def held_out(splits: Splits) -> Part:
-    """The part that figures come from: the validation where the split has no test patients."""
-    return "test" if splits.test else "val"
-
-
 def splits_of(run: RunDirectory, checkpoint: Path) -> Splits:
     """The splits of the run directory, or of the checkpoint where it stands alone."""
     if run.exists:
@@ -359,65 +318,6 @@ def _load_weights(task: Task, path: Path) -> None:
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise RunError(f"{path} does not fit the model of config.yaml: {first}") from error
-
-
-def _evaluate(
-    trainer: pl.Trainer,
-    task: Task,
-    datamodule: DataModule,
-    part: Part,
-    run: RunDirectory,
-    config: Config,
-    name: str,
-    changed: tuple[str, ...] = (),
-) -> Result:
-    datamodule.evaluated = part
-    with quiet():
-        trainer.test(task, datamodule=datamodule, verbose=False)
-    name += ("_leaky" if datamodule.leaky else "") + ("_simulated" if datamodule.simulated else "")
-    split = EVERYONE if part == "all" else datamodule.splits.kind
-    tables = {"": task.rows, **task.views(task.rows)}
-    views = {which: _view(task, rows, datamodule, config) for which, rows in tables.items()}
-    gallery = Gallery(run.figures / name, datamodule.simulated)
-    if trainer.is_global_zero:
-        gallery.clear()
-        for which, view in views.items():
-            pooled = {who: nulled(figures) for who, figures in view.pooled.items()}
-            notes = {"split": split, "pooled": pooled, "changed": list(changed)}
-            notes |= {"view": which, "reported": list(task.reported)}
-            found, file = view.evaluation, f"{name}_{which}" if which else name
-            write(found.rows, found.summary, run.evaluation, file, found.simulated, notes)
-        if config["page"]:
-            _illustrate(trainer, task, datamodule, gallery)
-    cases = views.pop("")
-    return Result(name, split, task.reported, cases, views)
-
-
-def _illustrate(trainer: pl.Trainer, task: Task, datamodule: DataModule, gallery: Gallery) -> None:
-    """Draw figures of the cases just evaluated; not where each process holds a part of the net."""
-    if isinstance(trainer.strategy, RunFSDP):
-        log.info("no figures with trainer=fsdp; vitruvian-evaluate run=DIR draws them")
-        return
-    try:
-        cases = datamodule.cases(datamodule.part(datamodule.evaluated))
-        with _on_device(task, trainer):
-            task.illustrate(cases, task.rows, gallery)
-    except Exception:  # a figure is not worth a training that has ended well
-        log.exception("the figures could not be drawn; the results are kept")
-
-
-@contextmanager
-def _on_device(task: Task, trainer: pl.Trainer) -> Iterator[None]:
-    """The task on the trainer's device, in its precision, for evaluation."""
-    arithmetic = trainer.precision_plugin
-    arithmetic.convert_module(task.eval().to(trainer.strategy.root_device))
-    with arithmetic.forward_context():
-        yield
-
-
-def _view(task: Task, rows: list[Row], datamodule: DataModule, config: Config) -> View:
-    found = Evaluation(rows, summarise(rows, seed=config["seed"]), datamodule.simulated)
-    return View(found, {who: task.pooled(group) for who, group in by_predictor(rows).items()})
 
 
 def set_processor(config: Config) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vitruvian.core.engine import Result, View, held_out
 from vitruvian.core.errors import DataError
+from vitruvian.core.evaluating import Result, View, held_out
 from vitruvian.core.evaluation import (
     Evaluation,
     Row,

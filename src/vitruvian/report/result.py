@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vitruvian.core.engine import Result, View
+from vitruvian.core.evaluating import Result, View
 from vitruvian.report.consistency import check_rows
 from vitruvian.report.pooled import show_pooled
 from vitruvian.report.table import show
