@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -221,16 +224,46 @@ def test_a_server_that_is_away(tmp_path: Path, cache: str) -> None:
     assert "Traceback" not in told
 
 
+class Refuses(BaseHTTPRequestHandler):
+    """A server that answers, and lets nobody in."""
+
+    def do_POST(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_POST()
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(params=["away", "refuses"])
+def closed_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that takes no run."""
+    if request.param == "away":
+        yield "http://127.0.0.1:9"
+        return
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def test_online_without_a_connection(
-    tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cache: str, closed_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_BASE_URL", closed_server)
     monkeypatch.setenv("WANDB_API_KEY", CANARY[:40])
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "4")
     run = tmp_path / "run"
     overrides = (*keys(tmp_path, cache), "logger=wandb", "logger.wandb.mode=online", "page=false")
     assert command(run, overrides) == 0, log_of(run)
     assert "kept offline" in log_of(run)
+    assert "cannot" not in log_of(run), log_of(run)
     alike(wandb_curves(run), records.of_csv(run))
 
 

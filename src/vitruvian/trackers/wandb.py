@@ -25,6 +25,7 @@ FOLDER = "wandb"
 _EXITS = {COMPLETE: 0, FAILED: 1, INTERRUPTED: 255}  # wandb calls 255 killed
 _TRIES = 10  # to begin offline after a server did not answer, a second between two of them
 _WAIT = "WANDB_INIT_TIMEOUT"  # its own variable: how long it waits for a server
+_SERVICE = 120.0  # seconds for its own service on this machine, however busy that is
 # Where wandb would otherwise put parts of a run: the home folder.
 _FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
 # What it would otherwise gather about machine, user and code.
@@ -82,31 +83,39 @@ class WandB(Tracker):
         if self._mode == "online":
             self._go_online()
         if self._run is None:
-            self._run = self._start_offline()
+            self._run = self._start("offline")
         return Entry(id=self._id, place=FOLDER)
 
     def _go_online(self) -> None:
+        """Begin online; offline where the network, the account or the server do not let us."""
+        import requests
+        import wandb
+
         try:
+            # Asked first: a run that wandb could not begin leaves its service unsettled.
+            requests.head(wandb.setup().settings.base_url, timeout=_patience())
             self._run = self._start("online")
-        except Exception as error:  # of the network, the account or the server
-            told = str(error).splitlines()[0] if str(error) else type(error).__name__
-            log.warning("logger.%s: no connection (%s); kept offline", self.role, told[:200])
-            self._mode = "offline"
-            import wandb
+        except requests.RequestException as error:
+            self._tell_offline(error)
+        except Exception as error:
+            self._tell_offline(error)
+            self._run = self._start_again()
 
-            wandb.teardown()  # its service still holds the id of the run that did not start
+    def _tell_offline(self, error: Exception) -> None:
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        log.warning("logger.%s: no connection (%s); kept offline", self.role, told[:200])
+        self._mode = "offline"
 
-    def _start_offline(self) -> Any:
-        """Begin offline; a service that is being torn down may hold the id for a moment."""
+    def _start_again(self) -> Any:
+        """Begin offline; the service may hold the id of the run that did not begin for a moment."""
         import wandb
 
         for _ in range(_TRIES):
+            wandb.teardown()
             try:
                 return self._start("offline")
-            except Exception as error:
-                if "in use" not in str(error):
-                    raise
-            wandb.teardown()
+            except Exception:
+                log.debug("logger.%s: not yet offline", self.role, exc_info=True)
             time.sleep(1.0)
         return self._start("offline")
 
@@ -133,7 +142,9 @@ class WandB(Tracker):
                 mode=mode,
                 resume="allow" if mode == "online" else None,
                 reinit="create_new",  # two runs of one process never become one
-                settings=wandb.Settings(init_timeout=_patience(), **_SILENCE),
+                settings=wandb.Settings(
+                    init_timeout=_patience() if mode == "online" else _SERVICE, **_SILENCE
+                ),
             )
         run.define_metric("step")
         run.define_metric("*", step_metric="step")
