@@ -185,7 +185,14 @@ STARTING = {
     "fold": ("split.fold=9", "fold=9: choose a number from 0 to 4"),
     "split": ("split=file split.file=no.json", "no.json"),
     "diverging": ("optimizer.lr=1e30", "training diverged: the loss is not finite"),
-    "metric": ("monitor.metric=val/lver_dice", "monitor.metric: val/lver_dice is not logged"),
+    "metric": (
+        "monitor.metric=val/lver_dice",
+        "monitor.metric: val/lver_dice is not logged; did you mean `val/liver_dice`?",
+    ),
+    "metric of a callback": (
+        "callbacks=early_stopping callbacks.early_stopping.monitor=train/los",
+        "callbacks.early_stopping.monitor: train/los is not logged; did you mean `train/loss`?",
+    ),
 }
 
 
@@ -208,8 +215,9 @@ def test_no_gpu(shell: Shell) -> None:
     assert_told(outcome, "trainer.accelerator: No supported gpu backend found; try the processor")
 
 
-def test_no_gpu_is_told_before_data_are_read(shell: Shell, folder: Path) -> None:
-    shell("train", *SMALL, "trainer.accelerator=abacus")
+@pytest.mark.parametrize("mistake", ["trainer.accelerator=abacus", "monitor.metric=val/dise"])
+def test_it_is_told_before_data_are_read(mistake: str, shell: Shell, folder: Path) -> None:
+    shell("train", *SMALL, mistake)
     assert not (folder / "outputs/cache").exists()
 
 

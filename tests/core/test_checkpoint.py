@@ -276,7 +276,7 @@ def test_nan_alone_is_not_the_best(tmp_path: Path) -> None:
 def test_metric_that_nobody_logs(tmp_path: Path) -> None:
     callback, trainer = keeper(tmp_path)
     trainer.callback_metrics = {"val/dce": torch.tensor(1.0), "train/loss": torch.tensor(1.0)}
-    with pytest.raises(ConfigError, match=r"monitor\.metric: val/dice is not .* logs: val/dce$"):
+    with pytest.raises(ConfigError, match=r"monitor\.metric: val/dice is not .* mean `val/dce`"):
         callback.on_validation_end(trainer, trainer.lightning_module)
 
 

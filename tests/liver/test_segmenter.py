@@ -192,6 +192,9 @@ def test_the_headline() -> None:
         "liver_global_dice": pytest.approx(220 / 420),
     }
     assert threshold_task(3).headline(rows)["tumour_dice"] == 0.75
+    for classes in (2, 3):
+        tissues = threshold_task(classes)
+        assert tuple(tissues.headline(rows)) == tissues.validated
 
 
 # --- agreement with the data ---------------------------------------------------------------------

@@ -226,6 +226,7 @@ def test_fusing_is_learnt_from_validation_people(trials: list[MuscleCase]) -> No
 def test_headline_is_finite_and_of_all_outputs(trials: list[MuscleCase]) -> None:
     made = fitted(task(target="both"), trials)
     figures = made.headline([row for c in trials for row in made.evaluate_case(c, "val")])
+    assert tuple(figures) == made.validated
     assert np.isfinite(figures["nrmse"])
     assert {"angle_rmse_deg", "angle_change_rmse_deg", "emg_rmse_v", "torque_ratio"} <= set(figures)
 

@@ -124,6 +124,7 @@ def test_headline_views_and_pooled_figures() -> None:
     rows = [row for person in PEOPLE for row in model.evaluate_case(person, "test")]
     ours = [row for row in rows if row["predictor"] == "model"]
     figures = model.headline(ours)
+    assert tuple(figures) == model.validated
     assert set(figures) >= {"index_mae", "index_auc", "index_balanced_accuracy"}
     assert model.pooled(ours)["n"] == 3
     views = model.views(rows)

@@ -183,6 +183,14 @@ MISTAKES = {
         ["hydra.sweeper.objectives={val/loss: least}", "seed=1,2"],
         "hydra.sweeper.objectives.val/loss: got 'least', not min or max",
     ),
+    "an objective nobody logs": (
+        ["hydra.sweeper.objectives={val/liver_dise: max}", "seed=1,2"],
+        "hydra.sweeper.objectives: val/liver_dise is not logged; did you mean `val/liver_dice`?",
+    ),
+    "a monitor nobody logs": (
+        ["monitor.metric=val/dise", "seed=1,2"],
+        "monitor.metric: val/dise is not logged",
+    ),
     "a place for all": (["run=here", "seed=1,2"], "run: each job of a sweep has its own directory"),
     "an interval": (
         ["optimizer.lr=interval(0,1)"],

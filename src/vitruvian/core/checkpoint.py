@@ -19,6 +19,7 @@ from vitruvian.core.fsdp import held
 from vitruvian.core.resume import ExactResume, batches_per_epoch
 from vitruvian.core.signals import Interrupted, StopRequest
 from vitruvian.core.task import Task
+from vitruvian.core.watched import not_logged
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -192,10 +193,7 @@ class Checkpoints(Callback):
     def _save_best(self, trainer: pl.Trainer) -> None:
         metrics = trainer.callback_metrics
         if self.monitor not in metrics:
-            known = ", ".join(sorted(k for k in metrics if k.startswith("val/"))) or "none"
-            raise ConfigError(
-                f"monitor.metric: {self.monitor} is not logged; validation logs: {known}"
-            )
+            raise ConfigError(f"monitor.metric: {not_logged(self.monitor, metrics)}")
         score = float(metrics[self.monitor])
         if self._better(score):
             self.best = score

@@ -38,6 +38,7 @@ from vitruvian.core.splits import Splits
 from vitruvian.core.task import CONFIG_KEY, SIMULATED_KEY, SPLITS_KEY, Task
 from vitruvian.core.tracking import followed
 from vitruvian.core.trainer import build_trainer, quiet, single_device_trainer
+from vitruvian.core.watched import check_watched
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ def _train(run: RunDirectory, config: Config, stop: StopRequest) -> Result:
     set_processor(config)
     datamodule = build_datamodule(config)
     task = build_task(config, datamodule)
+    check_watched(config, task.validated)
     trainer, resume = build_trainer(run, config, stop)
     datamodule.prepare()  # may take long: what the config asks for has been built by now
     settle_splits(run, config, datamodule)

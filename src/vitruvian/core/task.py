@@ -82,6 +82,7 @@ class Task(pl.LightningModule):
     """
 
     reported: tuple[str, ...]  # metrics that the result table shows
+    validated: tuple[str, ...] = ()  # names of `headline`; none: not known before it is called
 
     def __init__(
         self,

@@ -113,6 +113,7 @@ class LiverSegmenter(Task):
             raise ValueError(f"context must be an odd number of slices, not {context}")
         self.inference, self.window = inference, HUWindow(*window)
         self.classes, self.context, self.paper_slices = classes, context, paper_slices
+        self.validated = ("liver_dice", "liver_global_dice", *(["tumour_dice"] * (classes == 3)))
         self.spatial_dims = _declared(net, "spatial_dims", spatial_dims)
         self.divisor = _declared(net, "divisor", divisor)
         self.register_buffer("threshold_hu", torch.tensor([40.0, 200.0]))

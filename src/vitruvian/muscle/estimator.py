@@ -91,6 +91,10 @@ class MuscleEstimator(Task):
             for name in quantities
             for metric in ("rmse", "r2", "ratio")
         )
+        self._errors = [
+            metric_name(quantity(name), kind, "rmse") for kind in self.kinds for name in quantities
+        ]
+        self.validated = tuple(dict.fromkeys(("nrmse", *self._errors, *self.reported)))
         self.baselines = nn.ModuleList(Baselines(quantities, k, ridge) for k in self.kinds)
         self.readout = Readout(quantities, target, level)
         self.register_buffer("target_mean", torch.zeros(len(outputs)))
@@ -275,18 +279,9 @@ class MuscleEstimator(Task):
     def headline(self, rows: Sequence[Row]) -> dict[str, float]:
         """Validation figures: `nrmse`, in units of the training spread, and each quantity's own."""
         (whole,) = pool(rows, by=())
-        names = [
-            metric_name(quantity(name), kind, "rmse")
-            for kind in self.kinds
-            for name in self.quantities
-        ]
-        errors = [whole[name] for name in names]
-        relative = np.array(errors) / self.target_sd.cpu().numpy()
-        return {
-            "nrmse": float(np.mean(relative)),
-            **dict(zip(names, errors, strict=True)),
-            **{name: whole[name] for name in self.reported if name not in names},
-        }
+        relative = [whole[name] for name in self._errors] / self.target_sd.cpu().numpy()
+        whole["nrmse"] = float(np.mean(relative))
+        return {name: whole[name] for name in self.validated}
 
     def pooled(self, rows: Sequence[Row]) -> dict[str, float]:
         """Mean and spread over people, and the best of them beside what the paper claims.

@@ -33,6 +33,7 @@ from vitruvian.spine.skeletons import skeleton_named
 from vitruvian.spine.track.cleaning import Cleaning, Track
 from vitruvian.spine.track.windows import Windows
 
+_POOLED = ("mae", "rmse", "spearman", "balanced_accuracy", "auc")  # what a validation logs
 CHUNK = 64  # windows of a clip that go through the net at once: memory stays flat on long clips
 
 
@@ -51,6 +52,7 @@ class SpineRegressor(Task):
     """
 
     reported: tuple[str, ...] = ("abs_error", "within_01", "correct", "index")
+    validated = tuple(f"index_{name}" for name in _POOLED)
     train_mean: Tensor
     majority: Tensor
 
@@ -180,8 +182,7 @@ class SpineRegressor(Task):
     def headline(self, rows: Sequence[Row]) -> dict[str, float]:
         """Pooled figures of the validation."""
         figures = pooled(rows)
-        names = ("mae", "rmse", "spearman", "balanced_accuracy", "auc")
-        return {f"index_{name}": figures[name] for name in names}
+        return {f"index_{name}": figures[name] for name in _POOLED}
 
     def pooled(self, rows: Sequence[Row]) -> dict[str, float]:
         """Figures of all clips taken as one."""

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from sys import intern
 
-from vitruvian.core.check import nearest
 from vitruvian.core.errors import RunError
+from vitruvian.core.watched import not_logged
 
+OBJECTIVES = "hydra.sweeper.objectives"
 Row = Mapping[str, float]  # epoch, step and the metrics that were logged there
 
 
@@ -45,16 +46,10 @@ def need(metric: str, rows: Sequence[Row]) -> None:
     Raises:
         MissingMetricError: it is not; the message lists those that are.
     """
-    logged = sorted({key for row in rows for key in row} - {"epoch", "step"})
+    logged = {key for row in rows for key in row} - {"epoch", "step"}
     if metric in logged:
         return
-    near = nearest(metric, logged)
-    meant = f"; did you mean `{near}`?" if near else ""
-    offered = [key for key in logged if key.startswith("val/")] or logged
-    raise MissingMetricError(
-        f"hydra.sweeper.objectives: {metric} is not logged{meant} "
-        f"(the validation logs {', '.join(offered) or 'nothing'})"
-    )
+    raise MissingMetricError(f"{OBJECTIVES}: {not_logged(metric, logged)}")
 
 
 def value_of(metric: str, file: Path, monitor: str, mode: str) -> float:

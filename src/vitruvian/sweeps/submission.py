@@ -23,8 +23,10 @@ from vitruvian.core.config import Config
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.files import unwritable
 from vitruvian.core.rundir import new_run_path
+from vitruvian.core.watched import check_watched, need_logged
 from vitruvian.sweeps.directory import SweepDirectory
 from vitruvian.sweeps.jobs import Launcher
+from vitruvian.sweeps.objectives import OBJECTIVES
 
 PLACE = "hydra.sweep.dir"  # the key that names the directory of a sweep
 
@@ -46,15 +48,22 @@ def launcher_node(master: DictConfig) -> Config:
 def objectives_of(chosen: Mapping[str, str] | None, config: Config) -> dict[str, str]:
     """The logged metrics that runs are compared by; without a choice the monitored one.
 
+    Args:
+        chosen: the metrics, and whether more of each is better.
+        config: of the first run: its task is built, and asked what it logs.
+
     Raises:
-        ConfigError: a direction is neither `min` nor `max`.
+        ConfigError: a direction is neither `min` nor `max`, or a metric will not be logged.
     """
-    if not chosen:
-        return {config["monitor"]["metric"]: config["monitor"]["mode"]}
-    for metric, mode in chosen.items():
+    from vitruvian.core.engine import build_task  # torch takes its time: after what is cheap
+
+    for metric, mode in (chosen or {}).items():
         if mode not in ("min", "max"):
-            raise ConfigError(f"hydra.sweeper.objectives.{metric}: got {mode!r}, not min or max")
-    return dict(chosen)
+            raise ConfigError(f"{OBJECTIVES}.{metric}: got {mode!r}, not min or max")
+    validated = build_task(config).validated
+    check_watched(config, validated)
+    need_logged([(OBJECTIVES, metric) for metric in chosen or ()], validated)
+    return dict(chosen or {config["monitor"]["metric"]: config["monitor"]["mode"]})
 
 
 def origin() -> dict[str, Any]:

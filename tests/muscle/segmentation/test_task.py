@@ -178,7 +178,9 @@ def test_the_classical_baseline_sees_each_frame_by_itself(tmp_path: Path) -> Non
     ("dices", "mean"), [([0.5, 1.0], 0.75), ([0.5, np.nan], 0.5), ([np.nan], np.nan)]
 )
 def test_the_headline_is_the_mean_of_the_recordings(dices: list[float], mean: float) -> None:
-    headline = segmenter().headline([{"dice": dice} for dice in dices])
+    task = segmenter()
+    headline = task.headline([{"dice": dice} for dice in dices])
+    assert tuple(headline) == task.validated
     assert headline == {"roi_dice": pytest.approx(mean, nan_ok=True)}
 
 

@@ -39,6 +39,7 @@ class MuscleSegmenter(Task):
     """
 
     reported: tuple[str, ...] = ("dice", "upper_mm", "lower_mm", "found")
+    validated = ("roi_dice",)
     mean_mask: Tensor
 
     def __init__(
