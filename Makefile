@@ -3,8 +3,10 @@
 # make help   the rest
 PYTHON ?= python3
 VENV   ?= .venv
-TORCH  ?= cpu
-EXTRAS ?= dev
+# What was installed last stays chosen until something else is.
+INSTALLED := $(shell cat $(VENV)/.installed 2>/dev/null)
+TORCH  ?= $(or $(word 1,$(INSTALLED)),cpu)
+EXTRAS ?= $(or $(word 2,$(INSTALLED)),dev)
 
 TORCH_VERSION := 2.13.0
 # A folder of wheels that pip is configured with; uv does not read pip's configuration.
@@ -18,7 +20,7 @@ CPU_INDEX  ?= https://download.pytorch.org/whl/cpu
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard test test-slow test-all docs bench lint type format clean
+.PHONY: help setup demo dashboard test test-slow test-all docs bench lint type format clean another-choice
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,7 +29,7 @@ help:  ## list the targets
 
 setup: $(VENV)/.installed  ## create .venv and install the tested set of packages
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt $(if $(filter-out $(INSTALLED),$(TORCH) $(EXTRAS)),another-choice)
 	@test -x $(VENV)/bin/python || $(if $(UV),$(UV) venv -q --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
 ifeq ($(TORCH),cuda)
 	$(PIP) install -q torch==$(TORCH_VERSION)
@@ -36,7 +38,7 @@ else
 	$(PIP) install -q --no-index $(CPU_TORCH) 2>/dev/null || $(PIP) install -q --index-url $(CPU_INDEX) $(CPU_TORCH)
 endif
 	$(PIP) install -q -c constraints.txt -e '.[$(EXTRAS)]'
-	@touch $@
+	@echo $(TORCH) $(EXTRAS) > $@
 
 demo: setup  ## the three papers on simulated data in their quick preset: under ten minutes of running
 	$(VENV)/bin/vitruvian-reproduce paper=all
@@ -54,7 +56,7 @@ test-all: setup  ## every test, also the slow ones
 	$(RUN) pytest -n auto --dist worksteal
 
 docs: setup  ## the documentation as a site, in build/site; needs EXTRAS=dev,docs make setup
-	@$(RUN) mkdocs --version >/dev/null 2>&1 || { echo "MkDocs is not installed: EXTRAS=dev,docs make -B setup"; exit 2; }
+	@$(RUN) mkdocs --version >/dev/null 2>&1 || { echo "MkDocs is not installed: EXTRAS=dev,docs make setup"; exit 2; }
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
 	@echo "build/site/index.html"
 
