@@ -18,6 +18,7 @@ from vitruvian.core.check import is_node, nearest, problems
 from vitruvian.core.confidential import confidential, passwords
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.signatures import absolute_paths
+from vitruvian.core.trainer_keys import trainer_problems
 
 Config = dict[str, Any]
 
@@ -191,6 +192,8 @@ def _root_problems(config: Config) -> Iterator[str]:
             yield f"{key}: an option is needed; choose one with {key}=OPTION"
     for key in COLLECTIONS:
         yield from _roles_without_object(key, config[key])
+    if is_node(config["trainer"]):
+        yield from trainer_problems(config["trainer"])
     yield from confidential(config["logger"])
     yield from passwords({key: value for key, value in config.items() if key != "logger"})
     for key, value in flatten(config):

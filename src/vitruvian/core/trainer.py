@@ -25,21 +25,11 @@ from vitruvian.core.rundir import RunDirectory
 from vitruvian.core.signals import StopRequest
 from vitruvian.core.tracking import attach
 
-# Lightning's own ways of shortening an epoch would break the exact resume; ours are data keys.
-FIXED_TRAINER_KEYS = {
-    "val_check_interval": "validation ends an epoch; shorten it with datamodule.samples_per_epoch",
-    "limit_train_batches": "shorten an epoch with datamodule.samples_per_epoch",
-    "overfit_batches": "use split=resubstitution and datamodule.samples_per_epoch",
-    "fast_dev_run": "use debug=step",
-    "reload_dataloaders_every_n_epochs": "the loader already follows the epoch",
-}
-
 
 def build_trainer(
     run: RunDirectory, config: Config, stop: StopRequest
 ) -> tuple[pl.Trainer, ExactResume]:
     """Build the trainer with the run's callbacks and loggers."""
-    check_trainer(config["trainer"])
     history, loggers = build_loggers(run, config)
     resume = ExactResume(history)
     callbacks = build_callbacks(run, config, resume, stop)
@@ -126,16 +116,6 @@ def _house_rules(run: RunDirectory) -> dict[str, Any]:
         "num_sanity_val_steps": 0,  # the first validation must not use up random numbers
         "plugins": [PlainCheckpointIO()],
     }
-
-
-def check_trainer(node: Config) -> None:
-    """Refuse trainer keys that would break the exact resume, and say what to use."""
-    neutral = {None, 1.0, 0}
-    for key, advice in FIXED_TRAINER_KEYS.items():
-        if node.get(key) not in neutral:
-            raise ConfigError(f"trainer.{key}: cannot be changed here; {advice}")
-    if all(node.get(key) in (None, -1) for key in ("max_epochs", "max_steps")):
-        raise ConfigError("trainer.max_epochs: training needs an end; give it or trainer.max_steps")
 
 
 def single_device_trainer(run: RunDirectory, config: Config, accelerator: str) -> pl.Trainer:
