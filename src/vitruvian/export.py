@@ -5,11 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vitruvian.core.cli import choose, exit_with, parse_overrides, take_keys, wants_help
+from vitruvian.core.cli import (
+    choose,
+    exit_with,
+    parse_overrides,
+    required_path,
+    take_keys,
+    wants_help,
+)
+from vitruvian.core.export_place import NAMES, check_place
+from vitruvian.core.rundir import locate_run
 
 KEYS = {"run": None, "format": "onnx", "output": None, "stream": "false", "checkpoint": "best"}
-
-NAMES = {"onnx": "model.onnx", "torchscript": "model_torchscript.ts", "bundle": "bundle"}
 
 HELP = """vitruvian-export run=DIR [key=value ...]
 
@@ -19,8 +26,9 @@ Write a trained net for another runtime, check it against torch, and write a car
   format      onnx | torchscript | bundle                                         (onnx)
               onnx needs pip install 'vitruvian[onnx]'; torchscript is for torch and
               libtorch alone; bundle is a MONAI bundle of a liver net
-  output      the file, or the folder of a bundle; in the run, or here without a run:
-              model.onnx, model_torchscript.ts, bundle
+  output      the file (.onnx; .ts or .pt), or the folder of a bundle; outside the run,
+              where it replaces an earlier export alone; without it, in the run, or here
+              without a run: model.onnx, model_torchscript.ts, bundle
   stream      true: one step of a net that is fed frame by frame, with its state   (false)
   checkpoint  best | last | PATH                                                  (best)
 """
@@ -40,14 +48,17 @@ def export() -> int:
     choose(keys, "stream", ("true", "false"))
     choose(keys, "format", tuple(NAMES))
 
+    run, _ = locate_run(required_path(keys, "run", "export"))
+    named, kind = keys["output"], keys["format"]
+    beside = run.path if run.exists else Path()
+    target = Path(str(named)).expanduser() if named else beside / NAMES[kind]
+    check_place(target, kind, run)
+
     from vitruvian.core.trained import trained
 
     found = trained(keys, changes, "export")
-    beside = found.run.path if found.run.exists else Path()
-    named, kind = keys["output"], keys["format"]
-    target = Path(str(named)).expanduser() if named else beside / NAMES[kind]
 
-    from vitruvian.core import engine
+    from vitruvian.core import engine  # it imports torch: after everything that can be misspelt
 
     done = engine.export(found.config, found.checkpoint, target, kind, keys["stream"] == "true")
     print(f"largest difference from torch: {done.difference:.1e} ({done.tolerance:.0e} allowed)")

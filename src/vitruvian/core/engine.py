@@ -25,7 +25,8 @@ from vitruvian.core.datamodule import DataModule, Part
 from vitruvian.core.ddp import together
 from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.core.evaluating import Result, evaluated, held_out, on_device
-from vitruvian.core.exporting import Exported, Format
+from vitruvian.core.export_place import check_place
+from vitruvian.core.exporting import Exported, Format, passed_on
 from vitruvian.core.fsdp import load_whole
 from vitruvian.core.header import show_header
 from vitruvian.core.live import LiveOptions, LiveOutcome
@@ -201,11 +202,18 @@ def live(
 def export(
     config: Config, checkpoint: Path, target: Path, format: Format, stream: bool
 ) -> Exported:
-    """Write a checkpoint's net for another runtime, and a card beside it."""
-    origin = provenance.of_prediction(config, checkpoint)
+    """Write a checkpoint's net for another runtime, and a card beside it.
+
+    Raises:
+        ConfigError: something else is at `target`, or its name does not fit the format.
+        RunError: the net cannot be written so.
+    """
+    run = RunDirectory(checkpoint.parent.parent)
+    check_place(target, format, run)
+    origin = passed_on(provenance.of_prediction(config, checkpoint))
     with _ready(config, checkpoint, RunDirectory(target.parent), "cpu") as task:
         exported = task.export(target, format, stream, origin)
-    write_card(exported, RunDirectory(checkpoint.parent.parent), config, origin)
+    write_card(exported, run, config, origin)
     return exported
 
 

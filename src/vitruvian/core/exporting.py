@@ -7,11 +7,13 @@ of a module, the comparison with torch, and `NAME_card.md` beside the file.
 from __future__ import annotations
 
 import copy
+import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.core.errors import ConfigError, RunError
+from vitruvian.core.export_place import PROVENANCE, TEXTS, card_of
 from vitruvian.core.files import atomic
 from vitruvian.core.onnx_files import session, traced, write_model
 
@@ -81,9 +84,7 @@ class Exported:
     @property
     def card(self) -> Path:
         """Where the card goes: beside a file, inside a bundle."""
-        if self.format == "bundle":
-            return self.path / "docs" / "README.md"
-        return self.path.with_name(f"{self.path.stem}_card.md")
+        return card_of(self.path, self.format)
 
 
 def refuse(format: Format, stream: bool, *known: Format) -> None:
@@ -201,8 +202,13 @@ def _trace(module: nn.Module, first: Inputs) -> torch.jit.ScriptModule:
 
 
 def _save(module: torch.jit.ScriptModule, path: Path, metadata: Mapping[str, str]) -> None:
-    texts = {"vitruvian.json": json.dumps(dict(metadata))}
-    torch.jit.save(module, str(path), _extra_files=texts)
+    """Save without the places of the source code, which name the folders of this machine."""
+    content = io.BytesIO()
+    torch.jit.save(module, content, _extra_files={TEXTS: json.dumps(dict(metadata))})
+    with zipfile.ZipFile(content) as saved, zipfile.ZipFile(path, "w") as kept:
+        for name in saved.namelist():
+            if not name.endswith(".debug_pkl"):
+                kept.writestr(name, saved.read(name))
 
 
 def agreement(
@@ -245,4 +251,28 @@ def agreement(
 
 def metadata_of(note: str, provenance: Mapping[str, Any]) -> dict[str, str]:
     """What every exported file carries: a note, and where it comes from."""
-    return {"note": note, "provenance": json.dumps(provenance, default=str)}
+    return {"note": note, PROVENANCE: json.dumps(provenance, default=str)}
+
+
+def passed_on(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The origin that an export tells: exports are given away, folders of this machine are not.
+
+    Args:
+        provenance: as `provenance.of_prediction` says it.
+
+    Returns:
+        The same with the run's name for its path, without the checkpoint's path (its SHA-256
+        stays), and with the names alone of other absolute paths.
+    """
+    kept = {key: value for key, value in provenance.items() if key != "checkpoint"}
+    return {key: _names_alone(value) for key, value in kept.items()}
+
+
+def _names_alone(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _names_alone(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_names_alone(inner) for inner in value]
+    if isinstance(value, str) and value.startswith(("/", "~")):
+        return PurePath(value).name
+    return value

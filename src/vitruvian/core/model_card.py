@@ -10,6 +10,7 @@ from typing import Any
 from vitruvian.core.config import Config
 from vitruvian.core.errors import DataError
 from vitruvian.core.evaluation import Evaluation, Statistic, read
+from vitruvian.core.export_place import card_line
 from vitruvian.core.exporting import Exported, Port
 from vitruvian.core.files import write_text
 from vitruvian.core.provenance import sha256
@@ -29,7 +30,7 @@ def write_card(
         exported: what was written.
         run: it comes from; there may be none.
         config: of the run.
-        origin: as `provenance.of_prediction` says it.
+        origin: as `exporting.passed_on` says it.
 
     Raises:
         RunError: the card cannot be written.
@@ -46,7 +47,7 @@ def _lines(
     if simulated:
         yield "\n> **SIMULATED**: trained on simulated data. It has seen no person and no patient."
     yield f"\n{exported.what}"
-    yield f"\n- format: {exported.format}, `{exported.path.name}`"
+    yield f"\n{card_line(exported.path, exported.format)}"
     yield (
         f"- held together with torch when it was written: largest difference "
         f"{exported.difference:.1e} (relative above 1), at most {exported.tolerance:.0e} allowed"
@@ -127,6 +128,8 @@ def _origin(exported: Exported, origin: Mapping[str, Any]) -> Iterator[str]:
     versions = origin.get("versions", {})
     yield f"- Vitruvian {versions.get('vitruvian')}, commit {versions.get('commit')}"
     yield f"- torch {versions.get('torch')}, Python {versions.get('python')}"
+    if origin.get("run"):
+        yield f"- run: {origin['run']}"
     yield f"- checkpoint: sha256 {origin.get('checkpoint_sha256')}"
     for path in [exported.path] if exported.path.is_file() else sorted(exported.path.rglob("*")):
         if path.is_file() and path != exported.card:

@@ -94,6 +94,21 @@ def traced(
         return file.read_bytes()
 
 
+def metadata_in(path: Path) -> dict[str, str]:
+    """The texts that an ONNX file carries; none where it cannot be read as ONNX.
+
+    Raises:
+        RunError: onnx is not installed.
+    """
+    onnx = optional_package("onnx")
+    unreadable = optional_package("google.protobuf.message").DecodeError  # comes with onnx
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+    except (OSError, unreadable):
+        return {}
+    return {one.key: one.value for one in proto.metadata_props}
+
+
 def write_model(model: bytes, path: Path, metadata: Mapping[str, str] | None) -> None:
     """Write a checked model with its metadata, whole or not at all.
 

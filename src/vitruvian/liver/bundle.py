@@ -6,7 +6,6 @@ volumes for a 2-D net, which is shown its slices inside the model, and of window
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from vitruvian.core.errors import RunError
+from vitruvian.core.export_place import BUNDLED
 from vitruvian.core.exporting import Inputs, write_torchscript
 from vitruvian.core.files import unwritable, write_json, write_text
 from vitruvian.core.task import SIMULATED_KEY
@@ -48,7 +47,7 @@ def write_bundle(
         task: the trained task.
         module: from HU to logits.
         trials: for the comparison with torch.
-        target: the folder; an earlier bundle there is replaced, anything else is left alone.
+        target: the folder; the files of an earlier bundle there are replaced, others stay.
         provenance: of the run.
         metadata: texts that the model's file carries.
 
@@ -56,23 +55,28 @@ def write_bundle(
         The largest difference from torch.
 
     Raises:
-        RunError: there is something else at `target`, the model differs from torch, or the folder
-            cannot be written.
+        RunError: the model differs from torch, or the folder cannot be written.
     """
-    ours = (target / "configs" / "metadata.json").is_file()
-    if target.exists() and not ours:
-        raise RunError(f"output={target} exists, and is no bundle; choose another folder")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
             made = Path(folder) / "bundle"
             difference = _write_parts(task, module, trials, made, provenance, metadata)
-            if ours:
-                shutil.rmtree(target)
-            made.replace(target)
+            _settle(made, target)
     except OSError as error:
         raise unwritable(target, error) from error
     return difference
+
+
+def _settle(made: Path, target: Path) -> None:
+    """Move a bundle to its place; MONAI writes predictions into the one there: they stay."""
+    if not target.exists():
+        made.replace(target)
+        return
+    for file in [path for path in made.rglob("*") if path.is_file()]:
+        place = target / file.relative_to(made)
+        place.parent.mkdir(exist_ok=True)
+        file.replace(place)
 
 
 def _write_parts(
@@ -88,7 +92,7 @@ def _write_parts(
         shape = (task.spatial_dims, task.context, task.divisor, max(1, inference.batch_size))
         return torch.jit.script(Probabilities(net, *shape, inference.mirror, low))
 
-    difference = write_torchscript(module, made / "models" / "model.ts", trials, metadata, whole)
+    difference = write_torchscript(module, made / BUNDLED, trials, metadata, whole)
     write_json(made / "configs" / "metadata.json", metadata_json(task, provenance))
     write_json(made / "configs" / "inference.json", inference_json(task, provenance))
     write_text(made / "LICENSE", _LICENSE)

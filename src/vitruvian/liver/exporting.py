@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from vitruvian.core.exporting import (
     write_torchscript,
 )
 from vitruvian.liver.predict import NOT_FOR_DIAGNOSIS
+from vitruvian.liver.volume import PADDING_HU
 
 if TYPE_CHECKING:
     from vitruvian.liver.segmenter import LiverSegmenter
@@ -113,7 +115,8 @@ def _exported(task: LiverSegmenter, target: Path, format: Format, difference: fl
         "hu", f"(n, {task.context}, {size}) float32; {axes}",
         f"CT in HU, any range: the net clips to [{low:g}, {high:g}] itself; in LPS order (x to the "
         "left, y to the back, z to the head), on the scan's own spacing, not resampled"
-        + (f"; channels are {task.context} neighbouring slices" if task.context > 1 else ""),
+        + (f"; channels are {task.context} neighbouring slices, the last one repeated beyond the "
+           "ends of the scan" if task.context > 1 else ""),
     )  # fmt: skip
     out = Port("logits", f"(n, {task.classes}, {size}) float32", f"classes: {names}; take argmax")
     if format == "bundle":
@@ -144,8 +147,25 @@ def _notes(task: LiverSegmenter, format: Format) -> list[str]:
                 "vitruvian-predict: masks may differ by single voxels at borders."
             )
         return notes
+    notes.append(_padding(task))
     if task.inference.mirror:
         notes.append("Not inside: the average over mirrorings that vitruvian-predict takes.")
     if task.inference.largest_component:
         notes.append("Not inside: keeping the largest connected liver.")
     return notes
+
+
+def _padding(task: LiverSegmenter) -> str:
+    """How a scan of any size becomes one that the net takes: as `LiverSegmenter.logits` does it."""
+    outside = min(PADDING_HU, math.floor(float(task.window.limits[0])))
+    how = (
+        f"Pad other sizes with {outside} HU (air) at the end of each axis, not with copies of the "
+        "border, and cut the same off the logits"
+    )
+    if task.spatial_dims == 2:
+        return f"{how}: so does vitruvian-predict."
+    windows = " x ".join(str(size) for size in task.inference.patch)
+    return (
+        f"{how}. Not inside: the overlapping windows of {windows} voxels (z, y, x) that "
+        "vitruvian-predict slides over the scan and blends."
+    )
