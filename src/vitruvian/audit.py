@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from vitruvian.papers.paper import AuditLine
     from vitruvian.report.audit import AuditFinding
     from vitruvian.report.printed import Unit
+    from vitruvian.report.printed_table import PrintedTable
 
-KEYS = {"paper": "", "unit": "percent", "volume_ml": ""}
+KEYS = {"paper": "", "unit": "", "volume_ml": ""}
 UNITS = ("percent", "fraction")
 
 HELP = """vitruvian-audit "NAME:metric=value,metric=value" ... [key=value ...]
@@ -25,11 +27,12 @@ vitruvian-audit TABLE.csv ... [key=value ...]
 vitruvian-audit paper=wang2024|singha2021|cunningham2017
 
 Find numbers that exclude each other in anybody's printed table: one line each, with the arithmetic.
-Write them as they are printed: 98.4 means 98.35 to 98.45; a limit as people>=20 or percent>=79.
+Write them as they are printed: 98.4 means 98.35 to 98.45; a limit as dice>=90 or percent>=79.
 
   overlap       dice jaccard voe precision recall rvd assd hd hd95 (means over cases); volume_ml: of
                 the organ, judges the distances by the Dice; formula=voe:1-dice judges a formula
-  whole people  accuracy (accuracy_NAME: several of the same people) with people, items each, or n;
+  whole people  accuracy (accuracy_NAME: several of the same people) with people, items each, of or
+                n (beside dice and the like it is a mean over voxels, and n is passed over);
                 sensitivity with positives, specificity with negatives; percent with of, count, and
                 group: its shares make 100 %
   scores        mean sd with n, step (1: whole scores), items (questions of a score), min, max; se,
@@ -37,10 +40,13 @@ Write them as they are printed: 98.4 means 98.35 to 98.45; a limit as people>=20
   relations     accuracy balanced_accuracy sensitivity specificity ppv npv prevalence auc;
                 rmse mae bias; r r2
 
-A CSV file has a row's name in its first column, and passes over columns of other names. One with a
-column `case` holds single cases, as evaluation/*.csv of a run does (unit=fraction).
+A CSV file has a row's name in its first column, and passes over columns of other names; heads may
+have a unit, such as Dice (%) or ASD (mm). Commas, semicolons or tabs separate its columns; with the
+last two decimal commas are read. One with a column `case` holds single cases, as evaluation/*.csv
+of a run does (unit=fraction).
 
-  unit        percent | fraction: of all shares without a % of their own      (percent)
+  unit        percent | fraction: of all shares without a % of their own; not given: percent, and a
+              table that is plainly in fractions is refused
   volume_ml   volume of the organ, such as 1500 for a liver
   paper       the rows we have written down of a paper we reproduce
 
@@ -50,6 +56,7 @@ column `case` holds single cases, as evaluation/*.csv of a run does (unit=fracti
 Exit code 0: nothing found, 1: something was, 2: it cannot be read.
 """
 
+_BEGINS = re.compile(r":\s*(\w+)\s*[=<>≥≤]")
 _CELL = re.compile(r"\s*(\w+)\s*(>=|<=|≥|≤|=)\s*(.*?)\s*", re.DOTALL)
 
 
@@ -65,7 +72,8 @@ def audit() -> int:
         print(HELP, end="")
         return 0
     keys, sources = _parsed(arguments)
-    choose(keys, "unit", UNITS)
+    if keys["unit"]:
+        choose(keys, "unit", UNITS)
     findings, rows = _judged(keys, sources)
     for finding in findings:
         print(finding.message)
@@ -88,20 +96,21 @@ def _parsed(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _judged(keys: dict[str, str], sources: Sequence[str]) -> tuple[list[AuditFinding], int]:
+    from vitruvian.papers.paper import AuditLine
     from vitruvian.report.audit import audit_lines
+    from vitruvian.report.printed_table import read_table
 
-    unit: Unit = "fraction" if keys["unit"] == "fraction" else "percent"
-    typed = [_typed(source) for source in sources if not _is_table(source)]
-    lines = [*_of_paper(keys["paper"]), *typed]
+    unit = _unit(keys["unit"])
+    lines = [*_of_paper(keys["paper"]), *map(_typed, itertools.filterfalse(_is_table, sources))]
     findings: list[AuditFinding] = []
     rows = len(lines)
-    for path in (Path(source).expanduser() for source in sources if _is_table(source)):
-        header, cells = _read(path)
-        rows += len(cells)
-        if "case" in header:
-            findings += _single_cases(cells, unit)
+    for path in (Path(source).expanduser() for source in filter(_is_table, sources)):
+        table = read_table(path)
+        rows += len(table.rows)
+        if table.of_cases:
+            findings += _single_cases(table, unit)
         else:
-            lines += _lines_of(path, header, cells)
+            lines += itertools.starmap(AuditLine, table.numbers())
     return [*audit_lines(lines, unit, _volume(keys["volume_ml"])), *findings], rows
 
 
@@ -128,16 +137,28 @@ def _of_paper(key: str) -> Sequence[AuditLine]:
 
 
 def _typed(text: str) -> AuditLine:
-    """A row as it is typed; the name ends at the last colon before the first value."""
+    """A row as it is typed."""
     from vitruvian.papers.paper import AuditLine
+    from vitruvian.report.names import refuse_twice
 
-    before = re.split(r"[=≥≤]", text, maxsplit=1)[0]
-    name, colon, _ = before.rpartition(":")
-    cells = [_CELL.fullmatch(cell) for cell in text[len(name) + 1 :].split(",")]
-    if not colon or not all(cells):
+    name, numbers = _name_and_numbers(text)
+    cells = [_CELL.fullmatch(cell) for cell in numbers.split(",")]
+    if not all(cells):
         raise DataError(_no_row(text))
     found = [cell.groups() for cell in cells if cell is not None]
+    refuse_twice(f"row {name!r}", [key for key, _, _ in found])
     return AuditLine(name, {key: (sign if sign != "=" else "") + cell for key, sign, cell in found})
+
+
+def _name_and_numbers(text: str) -> tuple[str, str]:
+    """A name may have colons and signs itself: it ends where the first known number begins."""
+    from vitruvian.report.printed_row import known
+
+    begins = list(_BEGINS.finditer(text))
+    if not begins:
+        raise DataError(_no_row(text))
+    end = next((begin for begin in begins if known(begin[1].lower())), begins[0]).start()
+    return text[:end], text[end + 1 :]
 
 
 def _no_row(text: str) -> str:
@@ -150,40 +171,21 @@ def _no_row(text: str) -> str:
 
 
 def _is_table(source: str) -> bool:
-    return source.lower().endswith(".csv")
+    return source.lower().endswith((".csv", ".tsv"))
 
 
-def _lines_of(path: Path, header: Sequence[str], rows: list[dict[str, str]]) -> Iterator[AuditLine]:
-    from vitruvian.papers.paper import AuditLine
-    from vitruvian.report.printed_row import known
-
-    columns = [column for column in header[1:] if known(column.strip().lower())]
-    if not columns:
-        raise DataError(f"{path} has no column of a known number, such as dice, voe or accuracy")
-    for number, row in enumerate(rows, start=2):
-        cells = {column: row[column] for column in columns}
-        yield AuditLine(f"{row[header[0]]} (line {number})", cells)
-
-
-def _single_cases(rows: list[dict[str, str]], unit: Unit) -> Iterator[AuditFinding]:
+def _single_cases(table: PrintedTable, unit: Unit | None) -> Iterator[AuditFinding]:
     from vitruvian.report.audit import AuditFinding
-    from vitruvian.report.consistency import check_rows, metric_of
+    from vitruvian.report.consistency import check_rows
 
-    if rows and not any(metric_of(column) for column in rows[0]):
-        raise DataError("a table of cases needs a column of a known metric, such as dice or voe")
-    for found in check_rows(rows, unit):
+    for found in check_rows(table.cases(), unit):
         yield AuditFinding(found.row, found.message, found.impossible)
 
 
-def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    import csv
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restkey="", restval="")
-            return list(reader.fieldnames or []), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+def _unit(text: str) -> Unit | None:
+    if not text:
+        return None
+    return "fraction" if text == "fraction" else "percent"
 
 
 def _volume(text: str) -> float | None:

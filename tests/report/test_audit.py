@@ -59,13 +59,54 @@ IMPOSSIBLE = {
     "sd of a range, no mean": ({"sd": "2.9", "n": "100", "min": "1", "max": "5"}, "only 2.01 "),
     "mean beyond the scale": ({"mean": "5.3", "max": "5"}, "above the highest score, 5"),
     "ends of an interval": ({"ci_low": "5", "ci_high": "3", "n": "9"}, "the wrong way round"),
+    "ends of an interval, no n": ({"ci_low": "0.7", "ci_high": "0.5"}, "the wrong way round"),
+    "sd below that of whole scores": (
+        {"mean": "2.50", "sd": "0.30", "n": "100", "step": "1"},
+        "even scores next to the mean alone have 0.500 or more",
+    ),
+    "sd below that of scores of three questions": (
+        {"mean": "2.50", "sd": "0.10", "n": "6", "items": "3", "step": "1"},
+        "even scores next to the mean alone have 0.167 or more",
+    ),
+    "mean Jaccard above mean precision": (
+        {"jaccard": "90", "precision": "80"},
+        "precision 80.00 is impossible with jaccard 90.00, which allows 90.00 to 100.00",
+    ),
+    "mean Jaccard above mean recall": (
+        {"voe": "10", "recall": "80"},
+        "recall 80.00 is impossible with voe 10.00, which allows 90.00 to 100.00",
+    ),
+    "accuracy of a total": ({"accuracy": "98.4", "of": "29"}, "with a total of 29: the nearest"),
+    "accuracy of people beside masks": (
+        {"dice": "95.1", "accuracy": "98.4", "people": "29"},
+        "impossible with 29 people",
+    ),
+    "a share of people in a row with recall": (
+        {"accuracy": "50", "n": "3", "recall": "40", "precision": "60"},
+        "impossible with n = 3",
+    ),
+    "small and true to its unit": ({"percent": "0.7%", "of": "200"}, "2/200 = 1.00 %"),
     "rmse and bias": ({"rmse": "0.20", "bias": "-0.30"}, "which allows 0.30 or more"),
+    "a bias of a size": ({"mae": "1.2", "bias": "<= -3"}, "with bias <= -3, which allows 3.00 or"),
     "rmse and mae": ({"rmse": "0.20", "mae": "0.25"}, "which allows 0.25 or more"),
     "a negative error": ({"rmse": "-0.2"}, "it cannot be below 0"),
     "balanced accuracy": (
         {"balanced_accuracy": "84.0", "sensitivity": "90.0", "specificity": "80.0"},
         "which allows 85.00 %",
     ),
+    "balanced accuracy, one a limit": (
+        {"balanced_accuracy": "92.0", "sensitivity": ">= 90", "specificity": "80.0"},
+        "with sensitivity >= 90 % and specificity 80.0 %, which allows 85.00 % to 90.00 %",
+    ),
+    "a Dice that is a limit": (
+        {"dice": ">= 90", "voe": "30.0"},
+        "voe 30.00 is impossible with dice >= 90.00, which allows 0.00 to 18.18",
+    ),
+    "a VOE that is a limit": (
+        {"dice": "90.0", "voe": "<= 5.0"},
+        "voe <= 5.00 is impossible with dice 90.00, which allows 10.00 to 18.18",
+    ),
+    "percent and count, small": ({"percent": "0.8 %", "count": "4", "of": "250"}, "4/250 = 1.60 %"),
     "accuracy out of both": (
         {"accuracy": "95", "sensitivity": "90", "specificity": "80"},
         "which allows 80.00 % to 90.00 %",
@@ -84,6 +125,7 @@ IMPOSSIBLE = {
         "which allows 0.81 to 0.99",
     ),
     "r": ({"r": "1.2"}, "it lies in -1 to 1"),
+    "r that is a limit": ({"r": ">= 1.2"}, "r >= 1.2 is impossible"),
 }
 
 
@@ -107,8 +149,16 @@ DOUBTFUL = {
     ),
     "formula in words": ({"formula": "voe:1-dice"}, "this is 1 - Dice"),
     "another formula": ({"formula": "dice:|A∩B|/|B|"}, "this is precision"),
+    "formula in percent": ({"formula": "voe:100*(1-dice)"}, "this is 1 - Dice"),
+    "formula of percentages": ({"formula": "voe:100-dice"}, "this is 1 - Dice"),
+    "product of sets": ({"formula": "voe:1-2AB/(A+B)"}, "this is 1 - Dice"),
+    "product of sizes": ({"formula": "dice:|A||B|/(|A|+|B|)"}, "none of the measures"),
     "a formula of nothing": ({"formula": "voe:1/2"}, "none of the measures of overlap"),
     "distance": ({"dice": "92.20", "asd": "7.65", "volume_ml": "1600"}, "reach 3.77 mm"),
+    "distance as a limit": (
+        {"dice": "92.20", "asd": ">= 7.65", "volume_ml": "1600"},
+        "assd_mm >= 7.65 is implausible",
+    ),
     "r2": ({"r": "0.90", "r2": "0.95"}, "which allows 0.81 or less"),
     "standard error": ({"sd": "2.0", "n": "25", "se": "0.9"}, "2/sqrt(25) = 0.40"),
     "one sd for an interval": (
@@ -139,6 +189,17 @@ POSSIBLE = {
     "114 of 150": {"percent": "76", "count": "114", "of": "150"},
     "formula": {"formula": "voe:1-|A∩B|/(|A|+|B|-|A∩B|)"},
     "formula of Dice": {"formula": "dice: 2*A∩B / (A + B)"},
+    "formula in percent": {"formula": "voe:100*(1-jaccard)"},
+    "formula in % of sets": {"formula": "voe: (1 - |A∩B|/|A\N{UNION}B|) · 100 %"},
+    "formula of percentages": {"formula": "voe: 100 - jaccard"},
+    "formula of a product": {"formula": "dice: 2AB/(A+B)"},
+    "formula of a product in bars": {"formula": "dice: 2|A·B|/(|A|+|B|)"},
+    "a bias below a limit": {"bias": "<= 3", "mae": "1.2", "rmse": "1.5"},
+    "a bias above a limit": {"bias": ">= -3", "mae": "1.2"},
+    "a Dice above a limit": {"dice": ">= 90", "voe": "10.0"},
+    "a VOE below a limit": {"dice": "92.20", "voe": "<= 7.80"},
+    "distance at a limit": {"dice": "<= 90", "asd": "7.65", "volume_ml": "1600"},
+    "r below a limit": {"r": "<= 1.2"},
     "VOE of cases alike": {"dice": "92.20", "voe": "14.4"},
     "small 1 - dice": {"dice": "99.9", "voe": "0.1"},  # cannot be told from 0.2 cut
     "mean": {"mean": "3.45", "sd": "1.50", "n": "20", "step": "1", "min": "1", "max": "5"},
@@ -151,12 +212,51 @@ POSSIBLE = {
     "interval": {"mean": "10.0", "sd": "2.0", "n": "25", "ci_low": "9.2", "ci_high": "10.8"},
     "no prevalence": {"ppv": "40", "sensitivity": "90", "specificity": "100", "prevalence": "0"},
     "nothing": {"accuracy": "", "people": "29"},
+    "1 of 200": {"percent": "0.5%", "of": "200"},
+    "small, in percent": {"percent": "0.5", "of": "200", "unit": "percent"},
+    "mean accuracy over voxels": {"n": "131", "accuracy": "99.63", "dice": "95.1"},
+    "voxels of few organs": {"positives": "3", "negatives": "2", "accuracy": "99.6", "hd": "9"},
+    "mean sensitivity over voxels": {"positives": "3", "sensitivity": "91.2", "dice": "91"},
+    "means of accuracies": {
+        "dice": "60",
+        "accuracy": "40",
+        "sensitivity": "50",
+        "specificity": "50",
+    },
+    "least sd": {"mean": "2.50", "sd": "0.50", "n": "100", "step": "1"},
+    "least sd of a sample": {"mean": "2.5000", "sd": "0.5025", "n": "100", "step": "1"},
+    "a population's sd and a sample's se": {"mean": "4.00", "sd": "1.15", "n": "6", "se": "0.52"},
+    "a sample's sd and a population's se": {"mean": "4.00", "sd": "1.26", "n": "6", "se": "0.47"},
+    "one score's se": {"sd": "0.0", "n": "1", "se": "0.0"},
+    "interval, no n": {"ci_low": "0.5", "ci_high": "0.7"},
+    "more sums than are looked through": {"mean": "3", "sd": "0.1", "n": "900000000", "step": "1"},
+    "many digits": {"mean": "1e99", "rmse": "1e99", "mae": "1e99", "r": "1e-99", "r2": "1e-99"},
 }
 
 
 @pytest.mark.parametrize("name", POSSIBLE)
 def test_what_is_possible_passes(name: str) -> None:
     assert [f for f in found(POSSIBLE[name], {"dice": "90"}) if f.row == "a"] == []
+
+
+def test_a_formula_has_no_example_where_the_dice_is_a_limit() -> None:
+    (finding,) = found({"dice": ">= 90", "formula": "voe:1-dice"})
+    assert finding.message.endswith("the official VOE is 1 - Jaccard = 1 - |A∩B|/|A\N{UNION}B|")
+
+
+SMALL = [
+    {"percent": "0.8 %", "of": "250", "count": "2"},
+    {"rvd": "-0.84 %", "asd": "1.54"},
+    {"rvd": "-0.84", "asd": "1.54"},
+    {"voe": "0.8%", "hd": "3.1"},
+    {"percent": "0", "of": "250", "count": "0"},
+]
+
+
+@pytest.mark.parametrize("numbers", SMALL, ids=str)
+def test_small_percentages_are_no_fractions(numbers: dict[str, str]) -> None:
+    """No other row is in percent: the unit is told by the number itself, or cannot be."""
+    assert found(numbers) == []
 
 
 def test_the_fewest_that_allow_every_accuracy_of_the_table() -> None:
@@ -199,16 +299,37 @@ ERRORS = [
     ({"acuracy": "9"}, "row 'a': unknown number 'acuracy'; did you mean `accuracy`?"),
     ({"accuracy": "high"}, "accuracy='high' is not a number"),
     ({"accuracy": "120"}, "accuracy cannot be 120"),
-    ({"accuracy": "0.98", "people": "29"}, "is it in fractions"),
+    (
+        {"accuracy": "0.98", "people": "29"},
+        "is it in fractions? Say so as unit; if it is",
+    ),
+    ({"percent": "0.8", "rvd": "12", "r": "0.5"}, "write the shares with their %"),
     ({"people": "29.5", "accuracy": "98"}, "people='29.5' is not a whole number"),
     ({"n": "0", "mean": "1"}, "n='0' is not a whole number, 1 or more"),
     ({"mean": "inf"}, "mean='inf' is not finite"),
     ({"mean": "5%"}, "is no share"),
+    ({"mean": "1e400"}, "row 'a': mean='1e400' is too large"),
+    ({"accuracy": "1e999999999"}, "accuracy='1e999999999' is too large"),
+    ({"volume_ml": "1e-400"}, "is too large or too long for a number of a table"),
+    ({"n": "9" * 5000}, "is not a whole number, 1 or more, up to 1,000,000,000"),
+    (
+        {"accuracy": "98.4", "people": ">=20"},
+        "1,000,000,000; it cannot be a limit",
+    ),
+    ({"count": "-1", "of": "9"}, "count='-1' is not a whole number, 0 or more"),
+    ({"step": "0"}, "row 'a': step='0' is not above 0"),
+    ({"step": "-1"}, "row 'a': step='-1' is not above 0"),
+    ({"volume_ml": "0", "dice": "90", "asd": "1"}, "volume_ml='0' is not above 0"),
+    ({"dice": "91", "dsc": "93"}, "row 'a': dice and dsc are the same; keep the one to be judged"),
+    ({"jaccard": "90", "iou": "86"}, "jaccard and iou are the same"),
+    ({"Accuracy": "90", "accuracy": "86"}, "Accuracy and accuracy are the same"),
     ({"unit": "mm"}, "expected percent or fraction"),
     ({"formula": "1-dice"}, "write METRIC:FORMULA"),
     ({"formula": "voe:__import__('os')"}, "cannot be read"),
     ({"formula": "voe:1-dcie"}, "cannot be read"),
     ({"formula": "voe:1/(dice-dice)"}, "cannot be read"),
+    ({"formula": f"voe:1/1{'0' * 400}"}, "cannot be read"),
+    ({"formula": "dice:2XY/(X+Y)"}, "'2XY/(X+Y)' cannot be read: 'xy' is no set and no measure"),
 ]
 
 

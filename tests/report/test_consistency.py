@@ -68,6 +68,12 @@ MEANS = [
     ({"dice": "49.0", "precision": "90.0", "recall": "60.0"}, ["dice"]),  # below P + R - 1
     ({"dice": "92.20", "precision": "85.0"}, ["precision"]),  # even with recall 100
     ({"dsc": "92.20", "sensitivity": "85.0"}, ["recall"]),
+    ({"jaccard": "90", "precision": "80"}, ["precision"]),
+    ({"jaccard": "90.0", "recall": "89.9"}, []),  # both are 89.95
+    ({"iou": "90.0", "sensitivity": "89.8"}, ["recall"]),
+    ({"voe": "10", "precision": "80"}, ["precision"]),
+    ({"voe": "10", "recall": "80"}, ["recall"]),
+    ({"voe": "25", "recall": "80", "precision": "80"}, []),
     ({"assd": "3.3", "hd": "3.1"}, ["assd_mm"]),
     ({"hd95": "40", "hd": "30"}, ["hd95_mm"]),
     ({"hd95": "1.2", "asd": "1.5", "hd": "30"}, []),  # a few far voxels do that
@@ -82,6 +88,56 @@ MEANS = [
 def test_means(cells, flagged):
     padding = {"other": {"dice": "90"}}  # a table that is plainly in percent
     assert [finding.metric for finding in check_means({"row": cells} | padding)] == flagged
+
+
+LIMITS = [
+    # cells in percent, and what the others of the row allow; None: nothing is flagged
+    ({"dice": ">= 90", "voe": "30.0"}, (0, 18.18)),
+    ({"dice": "<= 90", "voe": "5.0"}, (10, 100)),
+    ({"dice": "90.00", "voe": ">= 20"}, (10, 18.18)),
+    ({"dice": ">= 90", "voe": "5.0"}, None),
+    ({"dice": "90.00", "voe": "<= 20"}, None),
+]
+
+
+@pytest.mark.parametrize(("cells", "allowed"), LIMITS, ids=str)
+def test_limits(cells, allowed):
+    """A limit stands for all that keep within it, in the arithmetic and in the words."""
+    findings = check_means({"row": cells})
+    found = [(round(finding.low, 2), round(finding.high, 2)) for finding in findings]
+    assert found == ([] if allowed is None else [allowed])
+    for finding in findings:
+        assert f"allows {allowed[0]:.2f} to {allowed[1]:.2f}" in finding.message
+        limit = next(text[:2] for text in cells.values() if text[:2] in (">=", "<="))
+        assert f" {limit} " in finding.message
+        assert "belongs to" not in finding.message  # readings are of a number, no limit
+
+
+def test_small_percentages_are_no_fractions():
+    assert check_means({"row": {"rvd": "-0.84", "voe": "0.8 %"}}) == []
+
+
+def test_what_is_said_to_be_in_percent_is():
+    assert check_means({"row": {"dice": "0.80", "voe": "99.5"}}, "percent") == []
+    (finding,) = check_means({"row": {"dice": "0.80", "voe": "0.50"}}, "percent")
+    assert "allows 99.20 to 99.60" in finding.message
+
+
+CHANGES = [
+    # an RVD that is a limit, of a case whose prediction is 44 % smaller than the truth
+    ("<= 5", []),
+    ("<= -50", ["rvd"]),
+    (">= -50", []),
+    (">= 5", ["rvd"]),
+]
+
+
+@pytest.mark.parametrize(("rvd", "flagged"), CHANGES)
+def test_a_change_of_volume_reaches_below_0_and_above_1(rvd, flagged):
+    case = {"precision": "90.0", "recall": "50.0", "rvd": rvd}
+    assert [finding.metric for finding in check_rows([case], "percent")] == flagged
+    large = {"precision": "20.0", "recall": "90.0", "rvd": ">= 300"}
+    assert check_rows([large], "percent") == []
 
 
 def test_fractions_say_the_same():
@@ -176,7 +232,10 @@ ERRORS = [
     ({"rvd": "-120"}, "percent", "rvd cannot be -120"),
     ({"dice": "90", "asd": "-0.1"}, "percent", "assd_mm cannot be -0.1"),
     ({"dice": "90", "hd": "inf"}, "percent", "hd_mm='inf' is not finite"),
-    ({"dice": "0.91", "voe": "0.15"}, "percent", "is it in fractions"),
+    ({"dice": "0.91", "voe": "0.15"}, None, "is it in fractions"),
+    ({"dice": "90", "dsc": "91"}, "percent", "row 'row': dice and dsc are the same; keep the one"),
+    ({"dice": "1e400"}, "percent", "dice='1e400' is too large"),
+    ({"asd": f"1.{'0' * 101}"}, "percent", "is too large or too long"),
 ]
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 
-from vitruvian.core.errors import DataError
 from vitruvian.papers.paper import AuditLine
 from vitruvian.report import attainable, formulas, granularity, relations
-from vitruvian.report.consistency import SHARES, check_line, jaccard_of
+from vitruvian.report.consistency import check_line, jaccard_of
 from vitruvian.report.printed import Printed, Unit
 from vitruvian.report.printed_row import PrintedRow, read_row
 from vitruvian.report.rules import Line, Remark
+from vitruvian.report.units import refuse_fractions, without_percent
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,14 @@ class AuditFinding:
 
 
 def audit_lines(
-    lines: Sequence[AuditLine], unit: Unit = "percent", volume_ml: float | None = None
+    lines: Sequence[AuditLine], unit: Unit | None = None, volume_ml: float | None = None
 ) -> list[AuditFinding]:
     """Check rows of printed numbers.
 
     Args:
         lines: rows; see `report.printed_row` for the names of the numbers.
-        unit: of all shares, unless a row has a `unit` or a number its own %.
+        unit: of all shares, unless a row has a `unit` or a number its own %; None: percent, and
+            a table that is plainly in fractions is refused.
         volume_ml: typical volume of the organ; judges the distances by the Dice, too.
 
     Returns:
@@ -56,8 +57,9 @@ def audit_lines(
     Raises:
         DataError: a row cannot be read, or all shares seem to be of another unit.
     """
-    rows = [read_row(line.row, line.numbers, unit) for line in lines]
-    _refuse_other_unit(rows)
+    rows = [read_row(line.row, line.numbers, unit or "percent") for line in lines]
+    if unit is None:
+        _refuse_other_unit(lines)
     whole = _Table(rows)
     findings = []
     for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
@@ -75,7 +77,7 @@ def _remarks(row: PrintedRow, table: _Table, volume_ml: float | None) -> Iterato
         yield from formulas.judged(row.texts["formula"], row.overlap)
     yield from _whole_people(row, table)
     yield from granularity.judged(row.line, row.counts)
-    yield from relations.judged(_with_prevalence(row))
+    yield from relations.judged(_with_prevalence(row), means=row.of_masks)
 
 
 # -- overlap --------------------------------------------------------------------------------------
@@ -93,6 +95,8 @@ def _one_minus_dice(line: Line) -> Iterator[Remark]:
     if not {"dice", "voe"} <= line.keys():
         return
     dice, voe = line["dice"], line["voe"]
+    if not dice.bound == voe.bound == "=":
+        return
     rounding = voe.half + dice.half
     alike = 1 - jaccard_of(dice.value)
     if abs(voe.exact - (1 - dice.exact)) > rounding or alike - voe.ends[1] < 2 * float(rounding):
@@ -116,7 +120,7 @@ def _whole_people(row: PrintedRow, table: _Table) -> Iterator[Remark]:
         for name, share in row.accuracies.items():
             yield from attainable.judged(name, share, total, whom, others)
     for name, among in (("sensitivity", "positives"), ("specificity", "negatives")):
-        if name in row.line and among in counts:
+        if name in row.line and among in counts and not row.of_masks:
             text = f"{counts[among]} {among}"
             yield from attainable.judged(name, row.line[name], counts[among], text)
     if "percent" in row.line and "of" in counts:
@@ -135,13 +139,17 @@ def _percent(share: Printed, counts: Mapping[str, int]) -> Iterator[Remark]:
 
 
 def _total(row: PrintedRow) -> tuple[int, str]:
-    """Over how many an accuracy was counted; 0: not said."""
+    """Over how many an accuracy was counted; 0: not said, or it is a mean over voxels."""
     counts = row.counts
     if "people" in counts and "items" in counts:
         total = counts["people"] * counts["items"]
         return total, f"{counts['people']} people x {counts['items']} = {total}"
     if "people" in counts:
         return counts["people"], f"{counts['people']} people"
+    if "of" in counts and "percent" not in row.line:
+        return counts["of"], f"a total of {counts['of']}"
+    if row.of_masks:
+        return 0, ""
     if "n" in counts:
         return counts["n"], f"n = {counts['n']}"
     if {"positives", "negatives"} <= counts.keys():
@@ -187,10 +195,8 @@ class _Table:
             yield Remark(f"the shares of {group} are impossible: {total} = {told:g} %, not 100 %")
 
 
-def _refuse_other_unit(rows: Sequence[PrintedRow]) -> None:
-    """Refuse a table in fractions that is said to be in percent."""
-    rows = [row for row in rows if row.unit == "percent"]
-    shares = [n.exact for row in rows for k, n in row.line.items() if n.share and k != "auc"]
-    shares += [n.exact for row in rows for k, n in row.overlap.items() if k in SHARES]
-    if any(shares) and max(shares) <= Fraction(1, 100):
-        raise DataError("no share of the table is above 1 %: is it in fractions? Say so as unit")
+def _refuse_other_unit(lines: Sequence[AuditLine]) -> None:
+    """Refuse rows that do not say that they are in fractions."""
+    rows = [read_row(line.row, without_percent(line.numbers), "percent") for line in lines]
+    unsaid = [row for row in rows if "unit" not in row.texts]
+    refuse_fractions(line for row in unsaid for line in (row.line, row.overlap))

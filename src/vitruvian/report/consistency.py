@@ -15,6 +15,7 @@ Of means over cases only bounds remain:
 - 2 P R / (P + R) is concave in (P, R) jointly, so mean D <= 2 P R / (P + R) at the mean P and R;
   and it is nowhere below P + R - 1, so neither is the mean D.
 - With one of the two unknown, R <= 1 leaves P >= D / (2 - D); and likewise for R.
+- J is no more than P and no more than R in any case, so neither is the mean J.
 
 All this holds for any average, as long as every mean of a row is taken over the same cases with
 the same weights. Numbers are judged with their rounding: "89.13" means 89.125 to 89.135.
@@ -25,17 +26,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vitruvian.core.errors import DataError
 from vitruvian.core.evaluation import Summary
+from vitruvian.report.names import ALIASES, DISTANCES, SHARES, metric_of, refuse_twice
 from vitruvian.report.printed import Printed, Unit, read
-from vitruvian.report.rules import SLACK, Line, Rule
-
-SHARES = ("dice", "jaccard", "voe", "voe_paper", "precision", "recall", "rvd")
-DISTANCES = ("assd_mm", "hd_mm", "hd95_mm")
-ALIASES = {"dsc": "dice", "iou": "jaccard", "sensitivity": "recall", "asd": "assd_mm"}
+from vitruvian.report.rules import SLACK, Line, Rule, as_printed
+from vitruvian.report.units import refuse_fractions, without_percent
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class Finding:
         metric: which of its metrics.
         printed: its value, in the table's unit.
         low: lowest value the others of the row allow, in the same unit; NaN: it must be NaN.
-        high: highest such value; both are of the numbers as printed, without their rounding.
+        high: highest such value; both are of the numbers as printed, without their rounding. A
+            number that is a limit stands for all that keep within it.
         message: one line for the reader.
         impossible: False if the number is only implausible.
     """
@@ -83,6 +83,10 @@ _ANYWHERE = (
     Rule("voe_paper", ("dice",), lambda d: 1 - d),
     Rule("precision", ("dice",), jaccard_of, lambda d: 1.0),
     Rule("recall", ("dice",), jaccard_of, lambda d: 1.0),
+    Rule("precision", ("jaccard",), lambda j: j, lambda j: 1.0),
+    Rule("recall", ("jaccard",), lambda j: j, lambda j: 1.0),
+    Rule("precision", ("voe",), lambda v: 1 - v, lambda v: 1.0),
+    Rule("recall", ("voe",), lambda v: 1 - v, lambda v: 1.0),
     Rule("assd_mm", ("hd_mm",), lambda h: 0.0, lambda h: h),
     Rule("hd95_mm", ("hd_mm",), lambda h: 0.0, lambda h: h),
 )
@@ -109,7 +113,7 @@ _OF_A_CASE = (
 
 def check_means(
     table: Mapping[str, Mapping[str, str | float]],
-    unit: Unit = "percent",
+    unit: Unit | None = None,
     volume_ml: float | None = None,
 ) -> list[Finding]:
     """Check a table of means over cases, such as a paper prints.
@@ -118,7 +122,8 @@ def check_means(
         table: from a row's name to its metrics: dice, jaccard, voe, voe_paper, precision, recall,
             rvd, assd_mm, hd_mm, hd95_mm, or dsc, iou, sensitivity, asd, assd, hd, hd95. Text is
             taken as rounded to its last digit, floats as exact; NaN and empty text are passed over.
-        unit: of every metric but the distances, which are in mm.
+        unit: of every metric but the distances, which are in mm; None: percent, and a table that
+            is plainly in fractions is refused.
         volume_ml: typical volume of the organ; if given, an ASSD too large for the Dice is noted
             as implausible.
 
@@ -129,7 +134,7 @@ def check_means(
         DataError: an unknown metric, something not a number, or a value that its unit excludes.
     """
     lines = _lines(table.items(), unit)
-    return [f for row, line in lines for f in check_line(row, line, unit, volume_ml)]
+    return [f for row, line in lines for f in check_line(row, line, unit or "percent", volume_ml)]
 
 
 def check_line(
@@ -140,14 +145,14 @@ def check_line(
     yield from _too_far(row, line, volume_ml)
 
 
-def check_rows(rows: Iterable[Mapping[str, Any]], unit: Unit = "fraction") -> list[Finding]:
+def check_rows(rows: Iterable[Mapping[str, Any]], unit: Unit | None = "fraction") -> list[Finding]:
     """Check the metrics of single cases, such as `core.evaluation` keeps, against the identities.
 
     Also finds a distance that is a number although `empty_prediction` is 1.
 
     Args:
         rows: one per case, named by `case` and `predictor`; metrics not known here are passed over.
-        unit: of every metric but the distances, which are in mm.
+        unit: of every metric but the distances, which are in mm; None: as in `check_means`.
 
     Returns:
         The findings in the order of the rows; empty if all is possible.
@@ -159,7 +164,7 @@ def check_rows(rows: Iterable[Mapping[str, Any]], unit: Unit = "fraction") -> li
     named = [(_name(row), {key: row[key] for key in row if metric_of(key)}) for row in cases]
     findings: list[Finding] = []
     for (name, line), row in zip(_lines(named, unit), cases, strict=True):
-        findings += _broken(name, line, _OF_A_CASE, unit)
+        findings += _broken(name, line, _OF_A_CASE, unit or "percent")
         if str(row.get("empty_prediction")) in ("1", "1.0"):
             findings += _measured_nothing(name, line)
     return findings
@@ -180,18 +185,25 @@ def check_summary(summary: Summary) -> list[Finding]:
 
 def _broken(row: str, line: Line, rules: Iterable[Rule], unit: Unit) -> Iterator[Finding]:
     for rule in (rule for rule in rules if rule.broken(line)):
-        scale = _scale(rule.metric, unit)
-        value, bounds = line[rule.metric].value, rule.bounds([line[g].value for g in rule.given])
-        given = [f"{name} {_text(line[name].value, _scale(name, unit))}" for name in rule.given]
+        scale, printed, bounds = _scale(rule.metric, unit), line[rule.metric], rule.allowed(line)
+        given = [f"{name} {_shown(line[name], _scale(name, unit))}" for name in rule.given]
         ends = dict.fromkeys(_text(bound, scale) for bound in bounds)
         text = (
-            f"{row}: {rule.metric} {_text(value, scale)} is impossible with {' and '.join(given)}, "
-            f"which allows {' to '.join(ends)}"
+            f"{row}: {rule.metric} {_shown(printed, scale)} is impossible with "
+            f"{' and '.join(given)}, which allows {' to '.join(ends)}"
         )
-        if rule is _VOE_OF_MEANS:
-            text = "; ".join([text, *_readings(value, line["dice"].value, scale)])
+        if rule is _VOE_OF_MEANS and printed.bound == line["dice"].bound == "=":
+            text = "; ".join([text, *_readings(printed.value, line["dice"].value, scale)])
         low, high = (bound * scale for bound in bounds)
-        yield Finding(row, rule.metric, value * scale, low, high, text)
+        yield Finding(row, rule.metric, printed.value * scale, low, high, text)
+
+
+def _shown(number: Printed, scale: float) -> str:
+    return f"{_limit(number)}{_text(number.value, scale)}"
+
+
+def _limit(number: Printed) -> str:
+    return "" if number.bound == "=" else f"{number.bound} "
 
 
 def _text(value: float, scale: float) -> str:
@@ -220,11 +232,12 @@ def _too_far(row: str, line: Line, volume_ml: float | None) -> Iterator[Finding]
         return
     volume, assd = volume_ml * 1000, line["assd_mm"]  # mm3
     sphere = math.pi ** (1 / 3) * (6 * volume) ** (2 / 3)  # mm2
-    layer = 2 * volume * (1 - line["dice"].value) / sphere
+    layer = 2 * volume * (1 - as_printed(line["dice"])[0]) / sphere
     if assd.ends[0] > layer:
         text = (
-            f"{row}: assd_mm {assd.value:.2f} is implausible: errors along the surface reach "
-            f"{layer:.2f} mm at this Dice; far false positives, or another kind of distance?"
+            f"{row}: assd_mm {_limit(assd)}{assd.value:.2f} is implausible: errors along the "
+            f"surface reach {layer:.2f} mm at this Dice; far false positives, or another kind of "
+            "distance?"
         )
         yield Finding(row, "assd_mm", assd.value, 0.0, layer, text, impossible=False)
 
@@ -237,32 +250,26 @@ def _measured_nothing(row: str, line: Line) -> Iterator[Finding]:
 
 
 def _lines(
-    table: Iterable[tuple[str, Mapping[str, str | float]]], unit: Unit
+    table: Iterable[tuple[str, Mapping[str, str | float]]], unit: Unit | None
 ) -> list[tuple[str, dict[str, Printed]]]:
-    """Read the numbers of a table, and refuse one that is plainly in another unit."""
-    lines = [(row, read_line(row, cells, unit)) for row, cells in table]
-    shares = [line[name].value for _, line in lines for name in SHARES if name in line]
-    if unit == "percent" and any(shares) and max(shares) <= 0.01:
-        raise DataError("no value of the table is above 1 %: is it in fractions? Say so as unit")
-    return lines
+    """Read the numbers of a table, and refuse one that does not say that it is in fractions."""
+    rows = list(table)
+    if unit is None:
+        refuse_fractions(read_line(row, without_percent(cells), "percent") for row, cells in rows)
+    return [(row, read_line(row, cells, unit or "percent")) for row, cells in rows]
 
 
 def read_line(row: str, cells: Mapping[str, str | float], unit: Unit) -> dict[str, Printed]:
     """Read the numbers of a row: shares as fractions, without those that are NaN.
 
     Raises:
-        DataError: an unknown metric, something not a number, or a value that its unit excludes.
+        DataError: an unknown metric, one under two names, something not a number, or a value that
+            its unit excludes.
     """
+    refuse_twice(f"row {row!r}", list(cells))
     named = {_known(row, key): value for key, value in cells.items()}
     numbers = {name: _number(row, name, value, unit) for name, value in named.items()}
     return {name: number for name, number in numbers.items() if number is not None}
-
-
-def metric_of(key: str) -> str | None:
-    """The house's name of a metric, None if there is none."""
-    plain = key.strip().lower()
-    names = {plain, f"{plain}_mm", ALIASES.get(plain)} & {*SHARES, *DISTANCES}
-    return names.pop() if names else None
 
 
 def _known(row: str, key: str) -> str:
@@ -281,8 +288,11 @@ def _number(row: str, name: str, value: str | float, unit: Unit) -> Printed | No
         number = read(value, unit if name in SHARES else None)
     except ValueError as error:
         raise DataError(f"row {row!r}: {name}={error}") from error
-    if number is not None:
-        _check_range(row, name, number, unit)
+    if number is None:
+        return None
+    if name == "rvd":
+        number = replace(number, reach=(-1.0, math.inf))
+    _check_range(row, name, number, unit)
     return number
 
 

@@ -1,12 +1,14 @@
 """What a printed formula of overlap computes, found by working it out on sets of known sizes.
 
-A is the truth, B the prediction; `1 - 2|A∩B|/(|A|+|B|)`, `1 - dice` and `1 - 2*A∩B/(A+B)` are the
-same to it. Only numbers, the four rules of arithmetic and the sizes of sets are understood.
+A is the truth, B the prediction; `1 - 2|A∩B|/(|A|+|B|)`, `1 - dice`, `1 - 2AB/(A+B)` and
+`100 - dice` are the same to it. Only numbers, the four rules of arithmetic and the sizes of sets
+are understood.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import operator
 import re
@@ -44,6 +46,8 @@ _WORDS = {
     "b\N{UNION}a": "u",
 }
 _WORDS |= {"a&b": "i", "a|b": "u", "\N{MULTIPLICATION SIGN}": "*", "·": "*", "\N{MINUS SIGN}": "-"}
+_WORDS["%"] = ""  # "x 100 %"
+_SHARED = re.compile(r"(?<![a-z])(a\*?b|b\*?a)(?![a-z])")  # the product of two sets
 _SIGNS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -83,6 +87,8 @@ def _example(metric: str, meaning: str | None, official: str, line: Line) -> str
     """Both formulas at the Dice of the row, taken as that of one case."""
     if "dice" not in line or meaning not in ("Dice", "Jaccard", "1 - Dice", "1 - Jaccard"):
         return ""
+    if line["dice"].bound != "=":
+        return ""
     dice = line["dice"].value
     sizes = (1.0, 1.0, dice)  # two sets of the same size share that much
     named, right = (_KNOWN[name](*sizes) * 100 for name in (meaning, official))
@@ -91,23 +97,29 @@ def _example(metric: str, meaning: str | None, official: str, line: Line) -> str
 
 
 def _meaning(formula: str) -> str | None:
-    """Which known measure the formula is equal to."""
-    found = [_worked_out(formula, *sizes) for sizes in _SIZES]
-    for name, known in _KNOWN.items():
-        if all(math.isclose(f, known(*s)) for f, s in zip(found, _SIZES, strict=True)):
-            return name
+    """Which known measure the formula is equal to, as a share or in percent.
+
+    In percent may be what it gives (`100*(1-jaccard)`), what it names (`1-dice/100`) or both.
+    """
+    for named, given in itertools.product((1, 100), repeat=2):
+        found = [_worked_out(formula, *sizes, named) / given for sizes in _SIZES]
+        for name, known in _KNOWN.items():
+            if all(math.isclose(f, known(*s)) for f, s in zip(found, _SIZES, strict=True)):
+                return name
     return None
 
 
-def _worked_out(formula: str, a: float, b: float, i: float) -> float:
+def _worked_out(formula: str, a: float, b: float, i: float, scale: int) -> float:
+    """Its value for sets of these sizes; measures that it names are multiplied by the scale."""
     values = {"a": a, "b": b, "i": i, "u": a + b - i}
-    values |= {"dice": 2 * i / (a + b), "jaccard": i / (a + b - i)}
-    values |= {"precision": i / b, "recall": i / a}
+    values |= {name.lower(): known(a, b, i) * scale for name, known in _KNOWN.items()}
     try:
         return _value(ast.parse(_plain(formula), mode="eval").body, values)
-    except (SyntaxError, ZeroDivisionError, KeyError, ValueError, RecursionError) as error:
+    except (SyntaxError, ArithmeticError, KeyError, ValueError, RecursionError) as error:
+        unknown = f": {error} is no set and no measure" if isinstance(error, KeyError) else ""
         raise DataError(
-            f"formula {formula!r} cannot be read; write it like 1-2|A∩B|/(|A|+|B|) or 1-dice"
+            f"formula {formula!r} cannot be read{unknown}; write it like 1-2|A∩B|/(|A|+|B|) or "
+            "1-dice, A the truth and B the prediction"
         ) from error
 
 
@@ -116,7 +128,8 @@ def _plain(formula: str) -> str:
     text = re.sub(r"\s+", "", formula.lower())
     for word, name in _WORDS.items():
         text = text.replace(word, name)
-    text = text.replace("|", "")
+    text = re.sub(r"(?<=[a-z])[|][|](?=[a-z])", "|*|", text)  # |A||B| is a product of sizes
+    text = _SHARED.sub("i", text).replace("|", "")
     return re.sub(r"(?<=[0-9)])(?=[a-z(])", "*", text)
 
 

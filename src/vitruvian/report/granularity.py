@@ -3,7 +3,8 @@
 - GRIM: n scores that are multiples of a step have a sum that is one, so that the mean is a multiple
   of step / n (Brown and Heathers 2017, doi.org/10.1177/1948550616673876).
 - GRIMMER: the squares of whole numbers add up to a whole number, which is even or odd as their sum
-  is; this leaves few SDs for a mean (Anaya 2016, doi.org/10.7287/peerj.preprints.2400).
+  is; this leaves few SDs for a mean (Anaya 2016, doi.org/10.7287/peerj.preprints.2400). They add up
+  to least where all numbers are the two next to the mean.
 - Bhatia and Davis 2000: in a range, the variance is at most (max - mean)(mean - min), times
   n / (n - 1) for the SD of a sample.
 """
@@ -19,6 +20,7 @@ from vitruvian.report.rules import SLACK, Line, Remark
 
 _LIKELY = (0.75, 1.3)  # width of an interval by what is expected: bootstraps differ that much
 _NORMAL = 1.96
+_MOST = 20_000  # sums looked through for one that allows the SD
 
 
 def judged(line: Line, counts: Mapping[str, int]) -> Iterator[Remark]:
@@ -32,9 +34,7 @@ def judged(line: Line, counts: Mapping[str, int]) -> Iterator[Remark]:
     n = counts.get("n")
     yield from _mean_in_range(exact)
     yield from _spread_in_range(exact, n)
-    if n is None:
-        return
-    if {"mean", "step"} <= exact.keys():
+    if n is not None and {"mean", "step"} <= exact.keys():
         step = exact["step"].exact / counts.get("items", 1)
         yield from _whole_scores(exact, n, step)
     yield from _interval(exact, n)
@@ -77,17 +77,25 @@ def _spread_in_range(line: Line, n: int | None) -> Iterator[Remark]:
 def _whole_scores(line: Line, n: int, step: Fraction) -> Iterator[Remark]:
     """GRIM, and GRIMMER where the mean is possible."""
     start = line["min"].exact if "min" in line else Fraction(0)
-    if step <= 0 or n < 1:
-        return
     mean = line["mean"]
     sums = _sums(mean.exact - mean.half, mean.exact + mean.half, n, step, start)
     if not sums:
         yield _no_sum(mean, n, step, start)
-    elif "sd" in line and n > 1 and not any(_spreads(line["sd"], total, n, step) for total in sums):
-        yield Remark(
-            f"sd {line['sd']} is impossible with mean {mean} of {n} scores in steps of "
-            f"{_plain(step)}: no sum of their squares gives it"
-        )
+    elif "sd" in line and n > 1 and sums.stop - sums.start <= _MOST:
+        yield from _squares(line["sd"], mean, sums, n, step)
+
+
+def _squares(sd: Printed, mean: Printed, sums: range, n: int, step: Fraction) -> Iterator[Remark]:
+    """GRIMMER."""
+    if any(_spreads(sd, total, n, step) for total in sums):
+        return
+    least = math.sqrt(min(_least_squares(total, n) - Fraction(total**2, n) for total in sums) / n)
+    least *= float(step)  # of the population, the smaller of the two kinds
+    near = f"even scores next to the mean alone have {least:.{sd.places + 1}f} or more"
+    why = near if sd.ends[1] < least else "no sum of their squares gives it"
+    yield Remark(
+        f"sd {sd} is impossible with mean {mean} of {n} scores in steps of {_plain(step)}: {why}"
+    )
 
 
 def _sums(low: Fraction, high: Fraction, n: int, step: Fraction, start: Fraction) -> range:
@@ -116,11 +124,17 @@ def _spreads(sd: Printed, total: int, n: int, step: Fraction) -> bool:
     low, high = max(Fraction(0), sd.exact - sd.half) / step, (sd.exact + sd.half) / step
     for divisor in (n - 1, n):
         base = Fraction(total * total, n)
-        least = math.ceil(low * low * divisor + base)
+        least = max(math.ceil(low * low * divisor + base), _least_squares(total, n))
         most = math.floor(high * high * divisor + base)
         if most - least >= 1 or (least == most and (least - total) % 2 == 0):
             return True
     return False
+
+
+def _least_squares(total: int, n: int) -> int:
+    """Of n whole numbers of this sum: those of the two numbers next to their mean."""
+    below, above = divmod(total, n)
+    return (n - above) * below**2 + above * (below + 1) ** 2
 
 
 def _plain(number: Fraction) -> str:
@@ -130,22 +144,28 @@ def _plain(number: Fraction) -> str:
 # -- the interval ---------------------------------------------------------------------------------
 
 
-def _interval(line: Line, n: int) -> Iterator[Remark]:
+def _interval(line: Line, n: int | None) -> Iterator[Remark]:
     """What is unlike the interval or the standard error of a mean; it may be another's."""
-    if {"se", "sd"} <= line.keys():
-        expected = [end / math.sqrt(n) for end in line["sd"].ends]
-        if _apart(line["se"].ends, (expected[0], expected[1])):
-            value = line["sd"].value / math.sqrt(n)
-            yield Remark(
-                f"se {line['se']} is implausible: sd {line['sd']} of n = {n} gives "
-                f"{line['sd'].value:g}/sqrt({n}) = {value:.{line['se'].places + 1}f}",
-                impossible=False,
-            )
+    if {"se", "sd"} <= line.keys() and n is not None:
+        yield from _standard_error(line["se"], line["sd"], n)
     if {"ci_low", "ci_high"} <= line.keys():
         yield from _interval_of_mean(line, n)
 
 
-def _interval_of_mean(line: Line, n: int) -> Iterator[Remark]:
+def _standard_error(se: Printed, sd: Printed, n: int) -> Iterator[Remark]:
+    """Each of the two may be the sample's or the population's: defaults of programs differ."""
+    least = sd.ends[0] * math.sqrt(n - 1) / n
+    most = sd.ends[1] / math.sqrt(max(1, n - 1))
+    if _apart(se.ends, (least, most)):
+        value = sd.value / math.sqrt(n)
+        yield Remark(
+            f"se {se} is implausible: sd {sd} of n = {n} gives "
+            f"{sd.value:g}/sqrt({n}) = {value:.{se.places + 1}f}",
+            impossible=False,
+        )
+
+
+def _interval_of_mean(line: Line, n: int | None) -> Iterator[Remark]:
     low, high = line["ci_low"], line["ci_high"]
     if low.ends[0] > high.ends[1]:
         yield Remark(
@@ -154,7 +174,7 @@ def _interval_of_mean(line: Line, n: int) -> Iterator[Remark]:
     elif "mean" in line and _apart(line["mean"].ends, (low.ends[0], high.ends[1])):
         text = f"mean {line['mean']} is implausible outside its own interval, {low} to {high}"
         yield Remark(text, impossible=False)
-    elif "sd" in line and n > 1:
+    elif "sd" in line and n is not None and n > 1:
         yield from _width(line, n)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 Unit = Literal["percent", "fraction"]
 
 _LIMITS = {"": "=", ">=": ">=", "≥": ">=", "<=": "<=", "≤": "<="}
+_LARGEST = 100  # digits before or behind the point: more is a slip, and slow
 _FORM = re.compile(r"(>=|<=|≥|≤|)\s*(.*?)\s*(%?)", re.DOTALL)
 
 
@@ -23,13 +24,15 @@ class Printed:
         exact: the number as it stands there.
         half: what rounding may have added or taken away.
         bound: whether it is meant as it is, as a lower or as an upper limit.
-        share: whether it is a share, which lies between 0 and 1.
+        share: whether it is a share, which is shown in percent.
+        reach: where such a number can lie; what is left of a limit.
     """
 
     exact: Fraction
     half: Fraction = Fraction(0)
     bound: str = "="
     share: bool = False
+    reach: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def value(self) -> float:
@@ -41,9 +44,9 @@ class Printed:
         """What it may have been before it was rounded."""
         low, high = float(self.exact - self.half), float(self.exact + self.half)
         if self.bound == ">=":
-            high = 1.0 if self.share else math.inf
+            high = self.reach[1]
         if self.bound == "<=":
-            low = 0.0 if self.share else -math.inf
+            low = self.reach[0]
         return low, high
 
     @property
@@ -73,7 +76,7 @@ def read(value: str | float, unit: Unit | None = None) -> Printed | None:
         The number; None for empty text and NaN.
 
     Raises:
-        ValueError: it is no number, or no finite one.
+        ValueError: it is no number, no finite one, or of more digits than a table's.
     """
     form = _FORM.fullmatch(str(value).strip().replace("\N{MINUS SIGN}", "-"))
     assert form is not None  # it fits any text
@@ -89,7 +92,9 @@ def read(value: str | float, unit: Unit | None = None) -> Printed | None:
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int):
         raise ValueError(f"{value!r} is not finite")
+    if isinstance(value, str) and max(number.adjusted(), -exponent) > _LARGEST:
+        raise ValueError(f"{digits[:20]!r} is too large or too long for a number of a table")
     scale = 100 if sign or unit == "percent" else 1
     half = Fraction(10) ** exponent / 2 if isinstance(value, str) else Fraction(0)
-    share = unit is not None
-    return Printed(Fraction(number) / scale, half / scale, _LIMITS[limit], share)
+    printed = Printed(Fraction(number) / scale, half / scale, _LIMITS[limit])
+    return printed if unit is None else replace(printed, share=True, reach=(0.0, 1.0))

@@ -10,7 +10,8 @@ from typing import get_args
 
 from vitruvian.core.check import nearest
 from vitruvian.core.errors import DataError
-from vitruvian.report.consistency import ALIASES, DISTANCES, SHARES, metric_of, read_line
+from vitruvian.report.consistency import read_line
+from vitruvian.report.names import ALIASES, DISTANCES, SHARES, metric_of, refuse_twice
 from vitruvian.report.printed import Printed, Unit, read
 
 RATES: tuple[str, ...] = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
@@ -21,6 +22,9 @@ PLAIN = (*EXACT, "mean", "sd", "se", "ci_low", "ci_high", "rmse", "mae", "bias",
 TEXTS = ("group", "formula", "unit")
 NAMES = (*RATES, *COUNTS, *PLAIN, *TEXTS)
 
+_MOST = 10**9  # more people and things are a slip
+_OF_MASKS = {"dice", "jaccard", "voe", "voe_paper", "rvd", *DISTANCES}
+_ABOVE_0 = ("step", "volume_ml")
 _ACCURACY = re.compile(r"accuracy_\w+")  # several in one row: accuracy, accuracy_abstract
 
 
@@ -49,10 +53,20 @@ class PrintedRow:
         """Every accuracy of the row; there may be several of the same people."""
         return {name: value for name, value in self.line.items() if is_accuracy(name)}
 
+    @property
+    def of_masks(self) -> bool:
+        """Whether its numbers are means over masks: then an accuracy counts voxels, not people."""
+        return not _OF_MASKS.isdisjoint(self.overlap)
+
 
 def is_accuracy(name: str) -> bool:
     """Whether this is an accuracy, such as `accuracy` or `accuracy_abstract`."""
     return name == "accuracy" or bool(_ACCURACY.fullmatch(name))
+
+
+def is_share(name: str) -> bool:
+    """Whether a number of this name is a share, which may be printed in percent."""
+    return name in RATES or is_accuracy(name) or metric_of(name) in SHARES
 
 
 def known(name: str) -> bool:
@@ -64,10 +78,13 @@ def read_row(name: str, numbers: Mapping[str, str], unit: Unit) -> PrintedRow:
     """Read a row; empty cells are passed over.
 
     Raises:
-        DataError: an unknown name, something that is no number, or no whole one where it must be.
+        DataError: an unknown name, one that is given twice, something that is no number, or no
+            whole one where it must be.
     """
-    cells = {key.strip().lower(): str(text).strip() for key, text in numbers.items()}
-    cells = {key: text for key, text in cells.items() if text}
+    told = {key.strip(): str(text).strip() for key, text in numbers.items()}
+    told = {key: text for key, text in told.items() if text}
+    refuse_twice(f"row {name!r}", list(told))
+    cells = {key.lower(): text for key, text in told.items()}
     unit = _unit(name, cells.get("unit", unit))
     line: dict[str, Printed] = {}
     counts: dict[str, int] = {}
@@ -92,6 +109,8 @@ def _number(row: str, name: str, text: str, unit: Unit) -> Printed | None:
         number = read(text, unit if share else None)
         if number is not None and name in EXACT:
             number = replace(number, half=Fraction(0))
+        if number is not None and name in _ABOVE_0 and number.exact <= 0:
+            raise ValueError(f"{text!r} is not above 0")
     except ValueError as error:
         raise DataError(f"row {row!r}: {name}={error}") from error
     if share and number is not None and not 0 <= number.exact <= 1:
@@ -110,8 +129,12 @@ def _auc(text: str, unit: Unit) -> Printed | None:
 
 def _count(row: str, name: str, text: str) -> int:
     digits = text.replace(" ", "")
-    if not digits.isdecimal() or (int(digits) == 0 and name not in ("count",)):
-        raise DataError(f"row {row!r}: {name}={text!r} is not a whole number, 1 or more")
+    least = 0 if name == "count" else 1
+    if not digits.isdecimal() or len(digits) > 10 or not least <= int(digits) <= _MOST:
+        raise DataError(
+            f"row {row!r}: {name}={text[:20]!r} is not a whole number, {least} or more, "
+            f"up to {_MOST:,}; it cannot be a limit"
+        )
     return int(digits)
 
 

@@ -7,6 +7,7 @@ import math
 _THOUSAND = 1000.0
 _LETTERS = ("", "k", "M", "G", "T", "P")
 _TENTH = 0.1
+_SMALLER = {"s": ("s", "ms"), "V": ("V", "mV", "µV")}  # each a thousandth of the one before
 _COUNTS = {"parameters": ("", "parameters"), "multiply-accumulates": ("MAC", "")}
 
 
@@ -30,23 +31,29 @@ def parts(value: float, unit: str = "") -> tuple[str, str]:
         scaled, letter = _thousands(value)
         behind = f"{letter}{own}" if own else word
         return (f"{scaled} {letter}".rstrip() if not own else scaled), behind
-    if unit == "s" and 0 < abs(value) < _TENTH:
-        return three_digits(value * _THOUSAND), "ms"
-    return three_digits(value), unit
+    named, *smaller = _SMALLER.get(unit, (unit,))
+    while smaller and 0 < abs(value) < _TENTH:
+        value, named = value * _THOUSAND, smaller.pop(0)
+    return three_digits(value), named
 
 
 def three_digits(value: float) -> str:
     """Three significant digits; whole numbers keep all of theirs."""
     if math.isnan(value):
         return "-"
-    if value == round(value) or abs(value) >= _THOUSAND:
+    if value == round(value) or _in_thousands(value):
         return f"{value:,.0f}"
     return f"{value:#.3g}".rstrip(".")
 
 
+def _in_thousands(value: float) -> bool:
+    """Whether its three digits are: 999.6 is written 1,000."""
+    return abs(float(f"{value:.3g}")) >= _THOUSAND
+
+
 def _thousands(value: float) -> tuple[str, str]:
     step = 0
-    while step + 1 < len(_LETTERS) and abs(float(f"{value:.3g}")) >= _THOUSAND:
+    while step + 1 < len(_LETTERS) and _in_thousands(value):
         value, step = value / _THOUSAND, step + 1
     shown = three_digits(value) if not step else f"{value:#.3g}".rstrip(".")
     return shown, _LETTERS[step]

@@ -9,6 +9,7 @@ from vitruvian.report.printed import Printed
 from vitruvian.report.rules import Line, Remark, Rule
 
 _ONE = "of one table of right and wrong"
+_CURVE = "of a curve through this point"
 
 
 def _predictive(found: float, clear: float, share: float, undefined: float) -> float:
@@ -45,7 +46,7 @@ RULES = (
         ("sensitivity", "specificity"),
         lambda s, t: s * t,
         lambda s, t: 1 - (1 - s) * (1 - t),
-        note="of a curve through this point",
+        note=_CURVE,
     ),
     Rule("mae", ("bias",), abs, lambda b: math.inf),
     Rule("rmse", ("bias",), abs, lambda b: math.inf),
@@ -63,14 +64,19 @@ _RANGES = {"auc": (0.0, 1.0), "r": (-1.0, 1.0), "r2": (-math.inf, 1.0)}
 _SIZES = ("rmse", "mae", "sd", "se")
 
 
-def judged(line: Line) -> Iterator[Remark]:
-    """Say which numbers of a row exclude each other, or lie where they cannot."""
+def judged(line: Line, means: bool = False) -> Iterator[Remark]:
+    """Say which numbers of a row exclude each other, or lie where they cannot.
+
+    Args:
+        line: the row's numbers.
+        means: they are means over several classifications; what holds in each need not hold then.
+    """
     ranges = {**_RANGES, **dict.fromkeys(_SIZES, (0.0, math.inf))}
     for name, (low, high) in ranges.items():
-        if name in line and not low <= line[name].value <= high:
+        if name in line and (line[name].ends[1] < low or line[name].ends[0] > high):
             yield Remark(f"{name} {line[name]} is impossible: {_range_text(low, high)}")
     for rule in RULES:
-        if rule.broken(line):
+        if rule.broken(line) and not (means and rule.note in (_ONE, _CURVE)):
             yield _excluded(rule, line)
 
 
@@ -83,7 +89,7 @@ def _range_text(low: float, high: float) -> str:
 def _excluded(rule: Rule, line: Line) -> Remark:
     printed = line[rule.metric]
     given = " and ".join(f"{name} {line[name]}" for name in rule.given)
-    low, high = rule.bounds([line[name].value for name in rule.given])
+    low, high = rule.allowed(line)
     how = "impossible" if rule.impossible else "implausible"
     note = f" ({rule.note})" if rule.note else ""
     allowed = _allowed(low, high, printed)
