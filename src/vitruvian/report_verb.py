@@ -12,20 +12,19 @@ from vitruvian.core.errors import ConfigError, RunError
 from vitruvian.report.page.ending import tell_kept
 
 if TYPE_CHECKING:
-    from vitruvian.core.rundir import RunDirectory
     from vitruvian.sweeps.directory import SweepDirectory
 
 KEYS = {"output": None}
 
-HELP = """vitruvian-report PATH... [output=FILE]
+HELP = """vitruvian-report PATH... [output=FILE|FOLDER]
 
 Write a page: one HTML file that opens from disk, needs no network, and prints.
 
   PATH    a run directory, or one of folds: its own page, index.html, is written again
           a sweep, a folder with runs, or several of these: one page over all runs, with a table
           to sort, learning curves, what was varied, and the best run beside its neighbours
-  output  file of the page over many runs          (index.html in PATH; of several paths, in the
-                                                    nearest folder that holds all)
+  output  file of the page over many runs, or a folder for it   (index.html in PATH; of several
+                                                    paths, in the nearest folder that holds all)
 
 Names of pages that rest on simulated data end in _simulated.
 
@@ -52,12 +51,28 @@ def report() -> int:
         raise ConfigError(f"{key}: a page changes nothing of a run; vitruvian-report takes output")
     if not paths:
         raise ConfigError("a run, a sweep or a folder with runs is needed: vitruvian-report PATH")
-    output = Path(keys["output"]).expanduser().resolve() if keys["output"] else None
+    output = _output(keys["output"]) if keys["output"] else None
     page = _written(paths, output)
     print(f"page: {page}")
-    if output is None:
+    if output is None or page.parent == output:
         tell_kept(page)
     return 0
+
+
+def _output(text: str) -> Path:
+    """The file of a page, whose name ends as one, or the folder for one.
+
+    Raises:
+        ConfigError: its name ends as that of something else.
+    """
+    from vitruvian.sweeps.gathering import PAGE
+
+    path = Path(text).expanduser().resolve()
+    if path.is_dir() or text.endswith("/") or path.suffix.lower() in PAGE:
+        return path
+    if path.suffix:
+        raise ConfigError(f"output={text}: the name of a page ends in .html, a folder in /")
+    return path.with_suffix(".html")
 
 
 def _is_path(argument: str) -> bool:
@@ -90,16 +105,19 @@ def _many(paths: Sequence[Path], output: Path | None) -> Path:
     from vitruvian.sweeps.gathering import found_below, write_page
 
     sweeps: dict[Path, SweepDirectory] = {}
-    runs: dict[Path, RunDirectory] = {}
+    runs: dict[Path, Path] = {}
+    left_out: dict[Path, Path] = {}
     for path in paths:
-        more, others = found_below(path)
-        sweeps |= {one.path: one for one in more}
-        runs |= {one.path: one for one in others}
+        below = found_below(path)
+        sweeps |= {one.path: one for one in below.sweeps}
+        runs |= {one.resolve(): one for one in below.runs if one.resolve() not in runs}
+        left_out |= {one.resolve(): one for one in below.left_out}
     if not sweeps and not runs:
         places = ", ".join(map(str, paths))
         raise RunError(f"{places}: no run here (it would hold a config.yaml), and no sweep")
     folder = Path(os.path.commonpath(paths))
-    return write_page(list(sweeps.values()), list(runs.values()), folder, output)
+    found = list(sweeps.values()), list(runs.values())
+    return write_page(*found, folder, output, left_out=list(left_out.values()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,10 +21,49 @@ from vitruvian.sweeps.objectives import read_rows
 from vitruvian.sweeps.states import RunState, State, read_all
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A run as a page sees it.
+
+    Attributes:
+        state: what became of it.
+        path: where it was found, which may be a link to it.
+        damage: what of it cannot be believed, a line for each file.
+    """
+
+    state: RunState
+    path: Path
+    damage: Sequence[str] = ()
+
+    @property
+    def word(self) -> str:
+        """Its state, unless its files make that doubtful."""
+        if not self.damage:
+            return str(self.state.state)
+        doubtful = {State.COMPLETED: "damaged", State.NOT_STARTED: "not known"}
+        return doubtful.get(self.state.state, str(self.state.state))
+
+
+def believed(found: Collection, seen: Sequence[Seen]) -> Collection:
+    """The collection without the figures of damaged runs: half of them would pass for all.
+
+    Args:
+        found: what runs have found.
+        seen: the same runs, in the same order.
+    """
+    runs = [
+        replace(one, figures=replace(one.figures, values={}, baselines={}, cases=None))
+        if told.damage
+        else one
+        for one, told in zip(found.runs, seen, strict=True)
+    ]
+    return Collection(runs, found.axes)
+
+
 def family_of(
     title: str,
     found: Collection,
-    states: Sequence[RunState],
+    seen: Sequence[Seen],
     score: leaderboard.Score | None,
     folder: Path,
 ) -> Family:
@@ -32,20 +72,25 @@ def family_of(
     Args:
         title: of them.
         found: what they have found.
-        states: of the same runs, in the same order.
+        seen: the same runs, in the same order.
         score: what decides; None: what chose their weights.
         folder: of the page, which links are relative to.
     """
     monitor = next((run.figures.monitor for run in found.runs if run.figures.monitor), "")
-    told = any(bool(one.status.get("simulated")) for one in states)
+    told = any(bool(one.state.status.get("simulated")) for one in seen)
     metric = score.metric if score else monitor
     lines = read_all(
         lambda pair: _line(*pair, metric, folder),
-        list(zip(found.runs, states, strict=True)),
+        list(zip(found.runs, seen, strict=True)),
     )
-    mode = score.mode if score else _mode(metric, [one.entry.run for one in states])
+    mode = score.mode if score else _mode(metric, [one.state.entry.run for one in seen])
     simulated = found.simulated or told
-    return Family(title, metric, mode, monitor, found.axes, lines, simulated)
+    damage = [
+        f"{between(one.path, folder)}: {'; '.join(one.damage)}; its figures are left out"
+        for one in seen
+        if one.damage
+    ]
+    return Family(title, metric, mode, monitor, found.axes, lines, simulated, damage=damage)
 
 
 def _mode(metric: str, runs: Sequence[RunDirectory]) -> str:
@@ -57,24 +102,24 @@ def _mode(metric: str, runs: Sequence[RunDirectory]) -> str:
     return next(told, "min")
 
 
-def _line(one: Collected, told: RunState, metric: str, folder: Path) -> RunLine:
-    run = told.entry.run
-    page = existing_index(run.path)
+def _line(one: Collected, told: Seen, metric: str, folder: Path) -> RunLine:
+    run = told.state.entry.run
+    page = existing_index(told.path)
     link = quote(between(page, folder)) if page else ""
     done = one.state == State.COMPLETED  # what still runs, or has failed, is not ranked
-    begun = one.state not in (State.NOT_STARTED, State.QUEUED)
+    begun = one.state not in (State.NOT_STARTED, State.QUEUED) and not told.damage
     return RunLine(
         name=one.directory,
-        state=str(one.state),
+        state=told.word,
         axes={key: value_shown(key, value, run.path) for key, value in one.axes.items()},
         score=one.figures.values.get(metric, math.nan) if done else math.nan,
         values=one.figures.values,
         baselines=one.figures.baselines,
         link=link,
-        data=_origin(one, told),
+        data=_origin(one, told.state),
         seconds=one.figures.seconds,
         curve=list(_curve(run, one.figures.monitor)) if begun else [],
-        reason=text_shown(one.reason, run.path),
+        reason="; ".join(told.damage) or text_shown(one.reason, run.path),
     )
 
 
@@ -84,11 +129,7 @@ def _origin(one: Collected, told: RunState) -> str:
 
 
 def _curve(run: RunDirectory, monitor: str) -> Iterator[tuple[float, float]]:
-    try:
-        rows = read_rows(run.metrics_file)
-    except ValueError:  # damaged: the run's own page says so
-        return
-    for row in rows:
+    for row in read_rows(run.metrics_file):
         if math.isfinite(row.get(monitor, math.nan)):
             yield row.get("epoch", 0.0) + 1, row[monitor]
 

@@ -66,6 +66,13 @@ def make_run(
     return run
 
 
+def cut_to(file: Path, share: float = 1.0, lines: int | None = None) -> None:
+    """Cut a file, within its last line or after some whole ones."""
+    content = file.read_bytes()
+    whole = b"".join(content.splitlines(keepends=True)[:lines])
+    file.write_bytes(whole if lines else content[: int(len(content) * share) - 1])
+
+
 def _evaluate(run: RunDirectory, simulated: bool, dice: float) -> None:
     values = {"model": (dice, dice - 0.1, 0.7), "baseline: HU threshold": (0.6, 0.5, 0.4)}
     rows: list[Row] = [

@@ -12,7 +12,6 @@ import pytest
 from tests.browser import Browser, missing
 from tests.report.page.made import make_run, reproduction
 
-from vitruvian.core.rundir import RunDirectory
 from vitruvian.report.page.reproduction import write_reproduction
 from vitruvian.report.page.run import write_run_page
 from vitruvian.sweeps.gathering import write_page
@@ -40,10 +39,11 @@ def one_reproduction(folder: Path) -> Path:
 
 
 def several_runs(folder: Path) -> Path:
-    runs: list[RunDirectory] = []
+    runs: list[Path] = []
     for number, (lr, dice) in enumerate(((0.1, 0.8), (0.001, 0.95), (0.01, 0.9))):
-        runs.append(make_run(folder / f"run {number}#", lr=lr, dice=dice))
-        write_run_page(runs[-1])
+        run = make_run(folder / f"run {number}#", lr=lr, dice=dice)
+        write_run_page(run)
+        runs.append(run.path)
     return write_page([], runs, folder)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shlex
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,13 +13,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.report.page.made import HOSTILE, SECRET, make_run, reproduction
+from tests.report.page.made import HOSTILE, SECRET, cut_to, make_run, reproduction
 
 from vitruvian.core.errors import RunError
-from vitruvian.core.rundir import FAILED, RunDirectory
+from vitruvian.core.evaluation import Row, summarise, write
+from vitruvian.core.fold_results import by_subject
+from vitruvian.core.rundir import COMPLETE, FAILED, RUNNING, RunDirectory
 from vitruvian.papers.paper import Experiment
 from vitruvian.report.page import bundle as bundling
 from vitruvian.report.page.curves import curve_figures
+from vitruvian.report.page.damage import evaluation_damage, read_metrics
 from vitruvian.report.page.document import (
     Cell,
     Document,
@@ -30,6 +34,7 @@ from vitruvian.report.page.document import (
 )
 from vitruvian.report.page.ending import hand_over
 from vitruvian.report.page.lengths import length_figures
+from vitruvian.report.page.origin import facts
 from vitruvian.report.page.privacy import MASK, text_shown, value_shown, words_shown
 from vitruvian.report.page.reproduction import write_reproduction
 from vitruvian.report.page.run import write_run_page
@@ -157,17 +162,94 @@ def test_secrets_are_known_by_their_keys(key: str, value: object, shown: str) ->
 
 def _no_metrics(run: RunDirectory) -> str:
     run.metrics_file.unlink()
-    return "nothing was logged"
+    return "metrics.csv is missing: no curves"
 
 
-def _damaged_metrics(run: RunDirectory) -> str:
+def _empty_metrics(run: RunDirectory) -> str:
+    run.metrics_file.write_text("")
+    return "metrics.csv is empty: no curves"
+
+
+def _binary_metrics(run: RunDirectory) -> str:
+    run.metrics_file.write_bytes(b"\x00\xff\xfe" * 100)
+    return "metrics.csv is not text: no curves"
+
+
+def _word_for_a_number(run: RunDirectory) -> str:
     run.metrics_file.write_text("epoch,step\n1,two\n")
-    return "metrics.csv is damaged"
+    return "metrics.csv, line 2, column step: 'two' is no number: no curves"
 
 
-def _damaged_evaluation(run: RunDirectory) -> str:
-    (run.evaluation / "test_simulated.csv").write_text("case,predictor,dice\n4,model,large\n")
-    return "evaluation test_simulated cannot be read"
+def _cut_metrics(run: RunDirectory) -> str:
+    cut_to(run.metrics_file, 0.75)
+    return "metrics.csv, line 4 is cut: what stands before is shown"
+
+
+def _cut_row_within_metrics(run: RunDirectory) -> str:
+    lines = run.metrics_file.read_text().splitlines()
+    run.metrics_file.write_text("\n".join([*lines[:3], "2,20", lines[4]]) + "\n")
+    return "metrics.csv, line 4 is cut: it has 2 cells, its head 4: what stands before is shown"
+
+
+def _cut_metrics_between_lines(run: RunDirectory) -> str:
+    told = {"val/liver_dice": 0.825, "val/other": 0.5}
+    run.write_status(COMPLETE, simulated=True, metrics=told)
+    assert read_metrics(run)[1] == "", "a figure that is in no column says nothing"
+    cut_to(run.metrics_file, lines=3)
+    return (
+        "metrics.csv ends before the last validation that status.json tells of: "
+        "what stands before is shown"
+    )
+
+
+def _only_a_head(run: RunDirectory) -> str:
+    cut_to(run.metrics_file, lines=1)
+    return "metrics.csv holds no row: no curves"
+
+
+def _cut_head(run: RunDirectory) -> str:
+    run.metrics_file.write_text("epoch,step,train/l")
+    return "metrics.csv, line 1 is cut: no curves"
+
+
+def _word_in_evaluation(run: RunDirectory) -> str:
+    head = (run.evaluation / "test_simulated.csv").read_text().splitlines()[0]
+    (run.evaluation / "test_simulated.csv").write_text(f"{head}\n4,model,simulated,large\n")
+    return (
+        "evaluation test_simulated cannot be read: "
+        "evaluation/test_simulated.csv, line 2, column dice: 'large' is no number"
+    )
+
+
+def _cut_evaluation(run: RunDirectory) -> str:
+    cut_to(run.evaluation / "test_simulated.csv")
+    return "cannot be read: evaluation/test_simulated.csv, line 7 is cut"
+
+
+def _cut_evaluation_between_lines(run: RunDirectory) -> str:
+    cut_to(run.evaluation / "test_simulated.csv", lines=5)
+    return "test_simulated.csv has 1 of the 3 cases of baseline: HU threshold"
+
+
+def _short_row_in_evaluation(run: RunDirectory) -> str:
+    file = run.evaluation / "test_simulated.csv"
+    file.write_text(file.read_text().replace(",simulated,0.6\n", "\n"))
+    return "test_simulated.csv, line 5 is cut: it has 2 cells, its head 4"
+
+
+def _foreign_summary(run: RunDirectory) -> str:
+    (run.evaluation / "test_simulated.json").write_text('{"groups": 3}')
+    return "evaluation/test_simulated.json is not a summary of an evaluation"
+
+
+def _no_status(run: RunDirectory) -> str:
+    run.status_file.unlink()
+    return "status.json is missing: nobody knows whether the run has ended"
+
+
+def _cut_status(run: RunDirectory) -> str:
+    cut_to(run.status_file, 0.5)
+    return "status.json is damaged: nobody knows whether the run has ended"
 
 
 def _lost_picture(run: RunDirectory) -> str:
@@ -196,8 +278,21 @@ def _no_config(run: RunDirectory) -> str:
     "spoil",
     [
         _no_metrics,
-        _damaged_metrics,
-        _damaged_evaluation,
+        _empty_metrics,
+        _binary_metrics,
+        _word_for_a_number,
+        _cut_metrics,
+        _cut_row_within_metrics,
+        _cut_metrics_between_lines,
+        _only_a_head,
+        _cut_head,
+        _word_in_evaluation,
+        _cut_evaluation,
+        _cut_evaluation_between_lines,
+        _short_row_in_evaluation,
+        _foreign_summary,
+        _no_status,
+        _cut_status,
         _lost_picture,
         _damaged_list,
         _failed,
@@ -208,6 +303,44 @@ def test_what_is_missing_is_told(spoil: Callable[[RunDirectory], str], tmp_path:
     run = make_run(tmp_path)
     said = spoil(run)
     assert said in read(write_run_page(run)).text
+
+
+def test_a_summary_over_participants_counts_fewer_than_its_table_has(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {"case": f"P1_task{task}", "predictor": "model", "participant": "P1", "rmse": 1.0}
+        for task in range(3)
+    ]
+    summary = summarise(by_subject(rows), resamples=50)
+    write(rows, summary, tmp_path, "folds", simulated=False)
+    assert evaluation_damage(tmp_path, "folds") == ""
+
+
+def test_a_line_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.write_status(RUNNING, simulated=True)
+    cut_to(run.metrics_file)
+    text = read(write_run_page(run)).text
+    assert "is cut" not in text
+    assert "val/liver_dice over the epochs" in text
+
+
+def test_a_cut_table_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    _cut_metrics(run)
+    text = read(write_run_page(run)).text
+    assert "the kept weights are those of epoch 2 (mark)" in text, "the last whole line"
+
+
+@pytest.mark.parametrize("name", ["rün 1 & x", "it's", "a$b"])
+def test_commands_survive_the_shell(name: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    typed = ["experiment=liver_demo", f"run='outputs/{name}'"]
+    start = {"command": ["/opt/bin/vitruvian-train", *typed]}
+    run.environment_file.write_text(json.dumps({"starts": [start]}))
+    run.overrides_file.write_text("".join(f"{word}\n" for word in typed))
+    told = dict(facts(run, run.config, True))
+    assert shlex.split(told["command"]) == ["vitruvian-train", *typed]
+    assert shlex.split(told["overrides"]) == typed
 
 
 def test_page_of_real_data_takes_the_place_of_no_foreign_file(tmp_path: Path) -> None:

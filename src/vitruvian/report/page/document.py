@@ -226,13 +226,32 @@ def write_index(folder: Path, document: Document) -> Path:
     taken = foreign or bool({kind_of(mine), kind_of(twin)} - {"", document.kind})
     stem = document.kind if taken else "index"
     place = folder / f"{stem}{_KINDS[document.simulated]}.html"
-    if taken and place.exists() and kind_of(place) != document.kind:
-        raise RunError(f"{place} is somebody else's: move it, or give another output=FILE")
+    if taken:
+        _refuse_other(place, document.kind)
     path = write_document(place, document)
     other = folder / f"{stem}{_KINDS[not document.simulated]}.html"
     if kind_of(other) == document.kind:
         other.unlink(missing_ok=True)
     return path
+
+
+def write_named(file: Path, document: Document) -> Path:
+    """Write the page to a file that somebody named; its name is made to say `simulated` if it is.
+
+    Raises:
+        RunError: it cannot be written, or what has that name is no page of the same kind.
+    """
+    if document.simulated and "simulated" not in file.stem:
+        file = file.with_name(f"{file.stem}_simulated{file.suffix}")
+    _refuse_other(file, document.kind)
+    return write_document(file, document)
+
+
+def _refuse_other(place: Path, kind: str) -> None:
+    found = kind_of(place)
+    if place.exists() and found != kind:
+        whose = "another page" if found else "somebody else's"
+        raise RunError(f"{place} is {whose}: move it, or give another output=FILE")
 
 
 def index_of(folder: Path, simulated: bool) -> Path:

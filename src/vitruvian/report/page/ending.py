@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vitruvian.core.errors import UserError
@@ -13,6 +13,12 @@ def tell_kept(page: Path) -> None:
     """Say why the page of a folder is not its `index.html`, where it is not."""
     if not page.name.startswith("index"):
         print(f"note: {page.parent / 'index.html'}, or its _simulated twin, is another page: kept")
+
+
+def tell_missing(lines: Sequence[str]) -> None:
+    """Say what a page leaves out, a line for each."""
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def hand_over(write: Callable[[], Path]) -> None:

@@ -16,7 +16,14 @@ from vitruvian.report.page.many_charts import axis_charts, curves_chart, paralle
 from vitruvian.report.page.origin import duration
 from vitruvian.report.page.outcome import number
 
-_CHIPS = {"completed": "good", "failed": "bad", "lost": "bad", "interrupted": "warn"}
+_CHIPS = {
+    "completed": "good",
+    "failed": "bad",
+    "lost": "bad",
+    "damaged": "bad",
+    "interrupted": "warn",
+    "not known": "warn",
+}
 _METRICS = 8  # columns of figures: a page over runs is no place for all
 
 
@@ -35,7 +42,7 @@ class RunLine:
         link: to its page, relative to this one; empty where it has none.
         seconds: that it took.
         curve: epoch and monitored figure.
-        reason: why it failed or was stopped.
+        reason: why it failed, was stopped, or cannot be believed.
     """
 
     name: str
@@ -65,6 +72,7 @@ class Family:
         simulated: whether any of the data are.
         notes: what to know of them.
         groups: the leaderboard over seeds and folds, where runs repeat each other.
+        damage: a line for each run that cannot be believed.
     """
 
     title: str
@@ -76,6 +84,7 @@ class Family:
     simulated: bool
     notes: Sequence[str] = ()
     groups: Table | None = None
+    damage: Sequence[str] = ()
 
     @property
     def ranked(self) -> list[RunLine]:
@@ -85,7 +94,7 @@ class Family:
 
 
 def document(families: Sequence[Family], title: str, notes: Sequence[str] = ()) -> Document:
-    """The page of one or several families of runs."""
+    """The page of one or several families of runs; `notes` is what else is damaged or left out."""
     simulated = any(family.simulated for family in families)
     count = sum(len(family.lines) for family in families)
     states = Counter(line.state for family in families for line in family.lines)
@@ -93,8 +102,9 @@ def document(families: Sequence[Family], title: str, notes: Sequence[str] = ()) 
     lead = f"{count} run{'' if count == 1 else 's'}, {data}"
     chips = [(_CHIPS.get(state, "plain"), f"{n} {state}") for state, n in states.most_common()]
     sections = [part for family in families for part in _sections(family, len(families) > 1)]
-    if notes:
-        sections.insert(0, Section("What is missing", notes=notes))
+    missing = [*notes, *(line for family in families for line in family.damage)]
+    if missing:
+        sections.insert(0, Section("What is missing", notes=missing))
     return Document(title, lead, simulated, sections, chips, "runs")
 
 

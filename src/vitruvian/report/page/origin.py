@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +52,7 @@ def facts(run: RunDirectory, config: Config, simulated: bool | None) -> list[tup
     found += [("weights chosen by", _monitor(config)), ("seed", str(config.get("seed", "")))]
     changes = overrides(run)
     if changes:
-        found.append(("overrides", " ".join(changes)))
+        found.append(("overrides", shlex.join(changes)))
     return found
 
 
@@ -110,7 +111,7 @@ def _machine(
     if taken is not None:
         found.append(("took", f"{duration(taken)} from the first start to the last word"))
     words = [str(word) for word in last.get("command") or ()]
-    return [*found, ("command", " ".join(words_shown(words, run)))] if words else found
+    return [*found, ("command", shlex.join(words_shown(words, run)))] if words else found
 
 
 def commit_of(start: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from vitruvian.core.gallery import Gallery, read_gallery
 from vitruvian.core.views import Notes, main_of, read_notes
 from vitruvian.report.consistency import check_rows
 from vitruvian.report.ends import badness
+from vitruvian.report.page.damage import evaluation_damage
 from vitruvian.report.page.document import Cell, Section, Shown, Table, gallery_figures
 from vitruvian.report.pooled import SPREAD, figure_names
 from vitruvian.report.pooled import cell as pooled_cell
@@ -55,11 +56,14 @@ def outcomes(folder: Path) -> tuple[list[Outcome], list[str]]:
     found = []
     for name in sorted(mains, key=lambda name: (_rank(name), name)):
         parts = {which: o for o in contents if (which := _which(o, name, contents))}
-        try:
-            views = {which: _read(folder, o, contents, {}) for which, o in parts.items()}
-            found.append(_read(folder, name, contents, views))
-        except DataError as error:
-            broken.append(f"evaluation {name} cannot be read: {_without(str(error), folder)}")
+        damage = [
+            line for one in (name, *parts.values()) if (line := evaluation_damage(folder, one))
+        ]
+        if damage:
+            broken.append(f"evaluation {name} cannot be read: {damage[0]}")
+            continue
+        views = {which: _read(folder, o, contents, {}) for which, o in parts.items()}
+        found.append(_read(folder, name, contents, views))
     return found, broken
 
 
@@ -81,10 +85,6 @@ def _read(
     views: Mapping[str, Outcome],
 ) -> Outcome:
     return Outcome(name, read(folder, name), contents[name], views)
-
-
-def _without(message: str, folder: Path) -> str:
-    return message.replace(f"{folder}/", "")
 
 
 # -- sections -------------------------------------------------------------------------------------

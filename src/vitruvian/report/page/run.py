@@ -11,9 +11,9 @@ from pathlib import Path
 from vitruvian.core.config import Config
 from vitruvian.core.errors import RunError
 from vitruvian.core.folds import PLAN_FILE, FoldPlan
-from vitruvian.core.history import read_history
 from vitruvian.core.rundir import COMPLETE, FAILED, INTERRUPTED, RUNNING, RunDirectory
 from vitruvian.report.page.curves import MOST, curve_figures
+from vitruvian.report.page.damage import read_metrics, status_damage
 from vitruvian.report.page.document import (
     Cell,
     Document,
@@ -41,6 +41,8 @@ def write_run_page(run: RunDirectory) -> Path:
     sections, broken = outcome_sections(run.evaluation, run.figures)
     missing += broken
     simulated = _simulated(run)
+    if not (run.path / PLAN_FILE).is_file():
+        missing += filter(None, [status_damage(run)])
     if not any(section.tables for section in sections):
         missing.append(f"no evaluation yet{_why(run)}")
     parts = [
@@ -97,14 +99,14 @@ def _why(run: RunDirectory) -> str:
 
 
 def _curves(run: RunDirectory, config: Config, missing: list[str]) -> list[Section]:
-    try:
-        rows = read_history(run.metrics_file)
-    except RunError:
-        missing.append("metrics.csv is damaged: no curves")
+    if (run.path / PLAN_FILE).is_file():  # the folds have curves
         return []
+    rows, trouble = read_metrics(run)
+    if trouble:
+        left = "what stands before is shown" if rows else "no curves"
+        missing.append(f"{trouble}: {left}")
     if not rows:
-        if not (run.path / PLAN_FILE).is_file():
-            missing.append("nothing was logged: no metrics.csv, or an empty one")
+        missing += [] if trouble else ["nothing was logged: no curves"]
         return []
     monitor = config.get("monitor") or {}
     shown = curve_figures(rows, str(monitor.get("metric", "")), str(monitor.get("mode", "min")))
