@@ -12,7 +12,8 @@ import pytest
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.sampling import EpochOrder, TrainBatches
 from vitruvian.core.store import Converter, Record, Store
-from vitruvian.liver.slices import PADDING_HU, SliceCrops, VolumeCrops
+from vitruvian.liver.slices import SliceCrops, VolumeCrops
+from vitruvian.liver.volume import PADDING_HU
 
 Array = npt.NDArray[Any]
 SIZE = (10, 48, 40)

@@ -355,7 +355,8 @@ def _statistic_of(pairs: Mapping[str, Any]) -> Statistic:
 def _read_rows(table: Path, keys: set[str]) -> list[Row]:
     try:
         with table.open(encoding="utf-8", newline="") as stream:
-            return [_row_of(line, keys) for line in csv.DictReader(stream)]
+            lines = csv.DictReader(stream, restval="cut off")
+            return [_row_of(line, keys) for line in lines]
     except FileNotFoundError as error:
         raise DataError(f"{table} is missing: run the evaluation first") from error
     except (TypeError, ValueError) as error:

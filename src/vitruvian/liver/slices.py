@@ -18,8 +18,7 @@ import torch
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.sampling import Keys, integers, item_seeds, spawn
 from vitruvian.core.store import Record
-
-PADDING_HU = -1024  # air, outside of the scan
+from vitruvian.liver.volume import PADDING_HU
 
 Batch = dict[str, torch.Tensor]
 Array = npt.NDArray[Any]
