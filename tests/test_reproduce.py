@@ -21,13 +21,29 @@ from vitruvian.papers import reading
 from vitruvian.sweeps.directory import SweepDirectory
 
 MISTAKES = {
-    "no paper": ([], "paper: a value is needed; paper=small|all"),
+    "nothing": ([], "paper: a value is needed, paper=small|all; see vitruvian-reproduce --help"),
     "a paper": (["paper=smal"], "paper: got 'smal'; did you mean small?"),
     "no key": (["paper=small", "quick"], "quick: expected key=value; see vitruvian-reproduce"),
     "a preset": (["paper=small", "preset=fast"], "preset: small has no preset 'fast'; there are:"),
     "no data": (
         ["paper=small", "preset=full"],
-        "datamodule.root: preset=full needs it: a folder of CT volumes; add datamodule.root=...",
+        "root: preset=full needs it: a folder of CT volumes; add root=...",
+    ),
+    "empty data": (
+        ["paper=small", "preset=full", "root="],
+        "root: preset=full needs it: a folder of CT volumes; add root=...",
+    ),
+    "no data of one paper": (
+        ["paper=all", "preset=full"],
+        "root: preset=full needs it: a folder of CT volumes; add root=...",
+    ),
+    "data that are not there": (
+        ["paper=small", "preset=full", "root=/nowhere/my scäns, 1 & 2"],
+        "root=/nowhere/my scäns, 1 & 2: no such folder; give the one that holds the data",
+    ),
+    "data that are not there, as an override": (
+        ["paper=small", "preset=full", "datamodule.root=/nowhere"],
+        "datamodule.root=/nowhere: no such folder; give the one that holds the data",
     ),
     "data of another paper": (
         ["paper=small", "root.large=/data"],
@@ -76,6 +92,19 @@ def test_a_root_is_of_one_paper(shell: Shell) -> None:
         2,
         "error: root: of which paper? Write root.other=/data\n",
     )
+
+
+@pytest.mark.usefixtures("small")
+def test_a_missing_root_is_told_of_its_paper(shell: Shell, tmp_path: Path) -> None:
+    write_paper(reading.paper_folder(), "other")
+    arguments = ("paper=all", "preset=full", "hydra.launcher.jobs=1")
+    outcome = shell("reproduce", *arguments, "root.other=/nowhere")
+    told = "error: root.other=/nowhere: no such folder; give the one that holds the data\n"
+    assert (outcome.code, outcome.err) == (2, told)
+    outcome = shell("reproduce", *arguments, "root.small=/nowhere")
+    assert outcome.err.startswith("error: root.other: preset=full needs it: a folder of CT")
+    assert outcome.err.endswith("; add root.other=...\n")
+    assert not list(Path.cwd().iterdir())
 
 
 @pytest.mark.usefixtures("small")

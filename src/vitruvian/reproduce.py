@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from vitruvian.core.cli import exit_with, wants_help
 from vitruvian.core.errors import ConfigError
+from vitruvian.papers.departures import key_of
+from vitruvian.papers.roots import KEY, ROOT, root_key, root_override, roots_by_paper
 
 if TYPE_CHECKING:
     from vitruvian.papers.plan import Plan
@@ -34,7 +36,7 @@ frozen sweep; set the printed numbers beside ours, with intervals, trivial basel
   preset      quick: minutes on two cores, simulated data; it shows the whole way and can never
               reproduce the paper
               full: the recipe of the paper, on real data                          (quick)
-  root        folder of the real data: datamodule.root; with paper=all root.KEY of each paper
+  root        folder of the real data, which must be there; with paper=all root.KEY of each paper
   output      folder of the results                                    (outputs/reproduce)
 
 All other key=value are overrides of every run, as for vitruvian-train; hydra/launcher=local|slurm|
@@ -121,7 +123,7 @@ def _asked(arguments: Sequence[str]) -> _Asked:
             raise ConfigError(f"{argument}: expected key=value; see vitruvian-reproduce --help")
         if key in own:
             own[key] = text
-        elif key == "root" or key.startswith("root."):
+        elif key == KEY or key.startswith(f"{KEY}."):
             roots[key] = text
         else:
             rest.append(argument)
@@ -131,7 +133,7 @@ def _asked(arguments: Sequence[str]) -> _Asked:
         is_all=own["paper"] == ALL,
         preset=own["preset"],
         output=Path(own["output"]).expanduser(),
-        roots=_by_paper(roots, papers),
+        roots=roots_by_paper(roots, papers),
         overrides=tuple(text for text in rest if not _is_hydras(text)),
         hydras=tuple(text for text in rest if _is_hydras(text)),
         command=shlex.join(["vitruvian-reproduce", *arguments]),
@@ -146,25 +148,10 @@ def _papers(asked: str) -> tuple[str, ...]:
     from vitruvian.papers.reading import papers
 
     if not asked:
-        raise ConfigError(f"paper: a value is needed; paper={'|'.join((*papers(), ALL))}")
+        known = "|".join((*papers(), ALL))
+        told = f"a value is needed, paper={known}; see vitruvian-reproduce --help"
+        raise ConfigError(f"paper: {told}")
     return papers() if asked == ALL else (asked,)
-
-
-def _by_paper(roots: Mapping[str, str], papers: Sequence[str]) -> dict[str, str]:
-    """The folder of each paper's data: `root` is that of the only one.
-
-    Raises:
-        ConfigError: `root` could be that of several, or names a paper that is not asked for.
-    """
-    found = {}
-    for key, folder in roots.items():
-        paper = key.partition(".")[2] or (papers[0] if len(papers) == 1 else "")
-        if not paper:
-            raise ConfigError(f"root: of which paper? Write root.{papers[0]}={folder}")
-        if paper not in papers:
-            raise ConfigError(f"{key}: this paper is not asked for; there are: {', '.join(papers)}")
-        found[paper] = folder
-    return found
 
 
 # -- one paper ------------------------------------------------------------------------------------
@@ -180,10 +167,12 @@ def _frozen(asked: _Asked, key: str) -> tuple[Plan, SweepDirectory]:
     from vitruvian.papers.plan import plan_of
     from vitruvian.papers.reading import read_paper
     from vitruvian.papers.running import frozen_sweep
-    from vitruvian.sweeps.axes import written
 
-    root = [f"datamodule.root={written(asked.roots[key])}"] if key in asked.roots else []
-    plan = plan_of(read_paper(key), asked.preset, [*root, *asked.overrides])
+    root = [root_override(asked.roots[key])] if key in asked.roots else []
+    typed = [*root, *asked.overrides]
+    direct = any(key_of(text) == ROOT for text in asked.overrides)
+    named = ROOT if direct else root_key(key, asked.papers)
+    plan = plan_of(read_paper(key), asked.preset, typed, named)
     place = f"{asked.preset}_simulated" if plan.simulated else asked.preset
     folder = asked.output / place / plan.paper.key / RUNS
     return plan, frozen_sweep(plan, asked.hydras, folder)
@@ -191,10 +180,16 @@ def _frozen(asked: _Asked, key: str) -> tuple[Plan, SweepDirectory]:
 
 def _run(plan: Plan, sweep: SweepDirectory) -> int:
     """Train what is missing; the exit code."""
+    from vitruvian.papers.results import caveat
     from vitruvian.papers.running import run_all
 
     about = plan.paper.presets[plan.preset].about
     print(f"{plan.paper.key}, preset {plan.preset}: {about}", flush=True)
+    if not plan.simulated:
+        if told := caveat(plan.departures(sweep.run(0).config)):
+            print(told, flush=True)
+        for folds in plan.missing_folds():
+            print(f"{folds} of the paper: not judged where the data have more folds", flush=True)
     return run_all(sweep)
 
 

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from tests.muscle.trials import trial_of
+from tests.papers.evidence import repeat, rows
 from tests.sweeps.composed import hydra_of
 from vitruvian.core.check import check_node
 from vitruvian.liver.metrics import evaluate_case, global_dice, stratified_dice
 from vitruvian.muscle.metrics import trial_row
 from vitruvian.muscle.pooling import best_participant, over_people
+from vitruvian.papers.evidence import Evidence
 from vitruvian.papers.plan import plan_of
 from vitruvian.papers.reading import papers, read_paper
+from vitruvian.papers.results import Verdict
 from vitruvian.papers.verdicts import judge
 from vitruvian.report.audit import audit_lines
 from vitruvian.spine.metrics import clip_row, pooled
@@ -92,6 +95,79 @@ def test_the_audit_finds_what_excludes_itself(key, claims, rows):
     assert {claim for one in found for claim in one.claims} == claims
     assert rows in ("", *(one.row for one in found))
     assert all(any(character.isdigit() for character in one.message) for one in found)
+
+
+LAYERS = ["5.26", "5.13", "3.77"]  # mm: 2 V (1 - D) over the surface of a sphere of V = 1.6 l
+
+
+def test_distances_are_doubted_and_exclude_no_claim():
+    """A typical volume is no printed number: it can make a distance odd, never impossible."""
+    found = audit_lines(read_paper("wang2024").audit)
+    doubted = [one.message for one in found if not one.impossible and "assd_mm" in one.message]
+    assert [mm for mm, told in zip(LAYERS, doubted, strict=True) if f"{mm} mm" in told] == LAYERS
+
+
+def ratios(model, **others):
+    """Evidence of nets and baselines: the error of the change over that of zero change."""
+    figures = {"model": model, "baseline: zero change": (1.0, 1.0, 1.0)} | {
+        f"baseline: {name}": figure for name, figure in others.items()
+    }
+    pooled = {
+        who: {
+            "angle_ratio": mean,
+            "angle_ratio_sd": 0.1,
+            "angle_ratio_low": low,
+            "angle_ratio_high": high,
+            "n_participants": 19.0,
+        }
+        for who, (low, mean, high) in figures.items()
+    }
+    cases = [row for who in figures for row in rows([0.1] * 19, "error", who)]
+    return Evidence("cnn", (repeat(cases, **pooled),), (19, 19), pool=lambda _: {})
+
+
+UNSEEN = {
+    "better than zero change": (ratios((0.2, 0.3, 0.4)), Verdict.REPRODUCED, "keeps within"),
+    "perhaps": (ratios((0.8, 0.95, 1.1)), Verdict.NOT_REPRODUCED, "only on average"),
+    "worse": (ratios((1.3, 1.5, 1.7)), Verdict.NOT_REPRODUCED, "does not"),
+    "and so is what knows the sensor, which is another question": (
+        ratios((0.2, 0.3, 0.4), persistence=(0.06, 0.07, 0.08)),
+        Verdict.REPRODUCED,
+        "keeps within",
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "verdict", "told"), UNSEEN.values(), ids=UNSEEN)
+def test_somebody_unseen_is_predicted_or_not(found, verdict, told):
+    judged = judge(read_paper("cunningham2017"), False, {"cnn": found}, {}, {})
+    (unseen,) = (one for one in judged if one.claim.key == "unseen_angle")
+    assert unseen.verdict == verdict, unseen.reason
+    assert told in unseen.reason
+    assert unseen.baseline is not None
+    assert unseen.baseline[0] == "zero change"
+
+
+OTHER_READINGS = {
+    "precision": ("wang2024", "precision_eas", "eas_unet", "precision", 0.9305, "our reading"),
+    "a leak": ("singha2021", "accuracy_leaky", "lstm_leaky", "accuracy", 0.984, "clips of one"),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "claim", "experiment", "metric", "value", "told"),
+    OTHER_READINGS.values(),
+    ids=OTHER_READINGS,
+)
+def test_another_reading_can_fit_and_never_reproduces(key, claim, experiment, metric, value, told):
+    paper = read_paper(key)
+    own = rows([value] * 20, metric)
+    found = Evidence(experiment, (repeat(own, model={metric: value}),) * 2, (2, 2))
+    judged = judge(paper, False, {experiment: found}, {}, {})
+    (one,) = (one for one in judged if one.claim.key == claim)
+    assert one.ours.mean == pytest.approx(one.claim.value)
+    assert one.verdict == Verdict.NOT_COMPARABLE
+    assert one.reason.startswith(told)
 
 
 def _runs(paper, preset):

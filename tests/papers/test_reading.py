@@ -82,6 +82,12 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda c: c["claims"].append(c["claims"][1]),
         "claims: better is there twice",
     ),
+    "a division that nobody explains": (
+        lambda c: c["experiments"]["eas"]["overrides"].append("split=ratio"),
+        "claims.dice.why: missing; split=ratio decides whom it is judged on, say what that means\n"
+        "{file}: claims.better.why: missing; split=ratio decides whom it is judged on, say what "
+        "that means",
+    ),
     "why not": (
         lambda c: c["claims"][0].update(comparable="false"),
         "claims.dice.why: missing, a claim of kind figure needs it",
@@ -99,7 +105,7 @@ def test_a_mistake_is_told_with_file_and_key(change: Change, told: str, tmp_path
         file.write_text("\n".join(lines))
     with pytest.raises(ConfigError) as error:
         read_paper(str(file))
-    assert str(error.value) == f"{file}: {told}"
+    assert str(error.value) == f"{file}: {told.format(file=file)}"
 
 
 def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ from scipy import stats
 
 from tests.papers.evidence import evidence, repeat, rows
 from vitruvian.papers.evidence import Evidence
+from vitruvian.papers.results import PairedTest
 from vitruvian.papers.statistics import (
+    RESAMPLES,
+    adjusted,
     estimate,
     holm,
+    interval_of,
     least_p,
     paired,
     pooled_estimate,
@@ -81,6 +85,9 @@ def share(of):
         # over people: the task's own interval
         ([{"r": 1.0, "r_sd": 0.2, "r_low": 0.8, "r_high": 1.2, "n_participants": 5.0}], None,
          (1.0, 0.2, 0.8, 1.2, 5)),
+        # over people of whom there is one: three repetitions make no more of them
+        ([{"r": 1.0, "r_sd": NAN, "r_low": NAN, "r_high": NAN, "n_participants": 1.0}] * 3, None,
+         (1.0, NAN, NAN, NAN, 1)),
         # one value a repetition: Student's over them
         ([{"r": 1.0}, {"r": 2.0}], None,
          (1.5, NAN, *student_interval([1.0, 2.0]), 2)),
@@ -107,6 +114,36 @@ def test_subjects_are_drawn_again_where_the_figure_can_be_made_anew():
     assert 0 <= found.ci_low < 0.5 < found.ci_high <= 1
 
 
+def test_subjects_are_drawn_once_for_all_figures():
+    asked = []
+
+    def counted(of):
+        asked.append(of)
+        return share(of) | {"most": max(row["dice"] for row in of)}
+
+    found = Evidence("", (repeat(rows([0.2, 0.8]), model={"share": 0.5, "most": 0.8}),), (1, 1),
+                     pool=counted)  # fmt: skip
+    ends = [pooled_estimate(found, metric) for metric in ("share", "most")]
+    assert len(asked) == RESAMPLES
+    assert [(one.ci_low, one.ci_high) for one in ends if one] == [(0.0, 1.0), (0.2, 0.8)]
+
+
+@pytest.mark.parametrize(
+    ("pool", "told"),
+    [
+        (None, ["Student's, over the repetitions"]),
+        (share, [
+            f"subjects drawn again ({RESAMPLES} times)",
+            "Student's over people where the figure is a mean over them",
+            "Student's over the repetitions where it is that of the best participant",
+        ]),
+    ],
+)  # fmt: skip
+def test_the_reader_is_told_how_each_interval_is_made(pool, told):
+    text = interval_of(Evidence("", (), (1, 1), pool=pool))
+    assert all(part in text for part in told)
+
+
 # -- tests of pairs -------------------------------------------------------------------------------
 
 
@@ -130,6 +167,35 @@ def test_wilcoxon_by_hand(differences, p, least):
     assert test.why == ""
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-6])
+@pytest.mark.parametrize("n", [12, 30, 60])
+def test_noise_of_the_arithmetic_ranks_nothing(n, unit):
+    """5/9 - 4/9 and 8/9 - 7/9 are one ninth, and a ninth of a microvolt is no noise."""
+    ours, theirs = np.random.default_rng(1).integers(0, 10, (2, n))
+    ninths = paired(by_case(ours / 9 * unit), by_case(theirs / 9 * unit))
+    assert ninths.p == paired(by_case(ours), by_case(theirs)).p
+
+
+def test_small_differences_of_large_values_are_kept():
+    test = paired(by_case([1.0 + k * 1e-6 for k in range(1, 7)]), by_case([1.0] * 6))
+    assert (test.n, test.p, test.lean) == (6, pytest.approx(0.03125), 1)
+
+
+@pytest.mark.parametrize(
+    ("differences", "lean"),
+    [
+        ([1, 2, 3], 1),
+        ([-1, -2, -3], -1),
+        ([1, 2, -3], 0),
+        ([0, 0, -1], -1),
+        ([50, -1, -2, -3], -1),  # the mean is above, most ranks are below
+        ([0, 0], 0),
+    ],
+)
+def test_the_ranks_keep_their_direction(differences, lean):
+    assert paired(by_case(differences), by_case([0.0] * len(differences))).lean == lean
+
+
 @pytest.mark.parametrize("n", [10, 30, 80])
 def test_wilcoxon_agrees_with_scipy(n):
     ours, theirs = np.random.default_rng(n).normal(size=(2, n))
@@ -143,6 +209,7 @@ def test_wilcoxon_agrees_with_scipy(n):
     ("ours", "theirs", "why"),
     [
         ([0.5, 0.6], [0.5, 0.6], "all 2 pairs are equal"),
+        ([0.1 + 0.2, 0.6], [0.3, 0.6], "all 2 pairs are equal"),
         ([], [0.5], "no subject was tested by both"),
     ],
 )
@@ -167,6 +234,33 @@ def test_only_subjects_of_both_are_compared():
 )
 def test_holm_by_hand(ps, adjusted):
     assert holm(ps) == pytest.approx(adjusted, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("ps", "leasts", "holms", "least_holms"),
+    [
+        ([0.04], [0.03], [0.04], [0.03]),
+        # the last of three counts once: its seven pairs do reach 0.016
+        (
+            [1e-9, 1e-9, 0.0156],
+            [1e-12, 1e-12, 0.0156],
+            [3e-9, 3e-9, 0.0156],
+            [3e-12, 3e-12, 0.0156],
+        ),
+        # the first of two counts twice, however small the other could be
+        ([0.0312, 0.5], [0.0312, 0.0001], [0.0624, 0.5], [0.0624, 0.0002]),
+        ([NAN, 0.01], [NAN, 0.01], [NAN, 0.01], [NAN, 0.01]),
+    ],
+)
+def test_the_smallest_adjusted_p_by_hand(ps, leasts, holms, least_holms):
+    tests = {
+        str(place): PairedTest(9, 0.1, p, p, least_p=least)
+        for place, (p, least) in enumerate(zip(ps, leasts, strict=True))
+    }
+    found = adjusted(tests).values()
+    assert [test.p_holm for test in found] == pytest.approx(holms, nan_ok=True)
+    assert [test.least_p for test in found] == pytest.approx(least_holms, nan_ok=True)
+    assert [test.p for test in found] == pytest.approx(ps, nan_ok=True)
 
 
 def test_the_smallest_p():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import html
+import json
 import math
 from dataclasses import replace
 from io import StringIO
@@ -26,6 +28,7 @@ from vitruvian.papers.results import (
     RunLink,
     Verdict,
 )
+from vitruvian.report.page.reproduction import write_reproduction
 
 NAN = math.nan
 OURS = Estimate(0.1 + 0.2, 0.01, 0.25, 0.35, 12, 0.005)
@@ -142,3 +145,56 @@ def test_simulated_figures_cannot_be_taken_for_the_papers(found: Reproduction) -
     assert texts[0].count("SIMULATED") >= 3, "above all, at the table, at the claims"
     assert "SIMULATED" not in texts[1]
     assert "real data" in texts[1]
+
+
+# -- another recipe -------------------------------------------------------------------------------
+
+CAVEAT = (
+    "Not the paper's recipe (trainer.max_epochs=1; 1 of 5 folds): figures are shown, not judged"
+)
+
+
+@pytest.fixture
+def changed(found: Reproduction) -> Reproduction:
+    typed = ("trainer.max_epochs=1", "1 of 5 folds")
+    return replace(found, simulated=False, departures=typed)
+
+
+def test_another_recipe_is_kept(changed: Reproduction, tmp_path: Path) -> None:
+    storing.store(changed, tmp_path)
+    assert storing.load(tmp_path).departures == ("trainer.max_epochs=1", "1 of 5 folds")
+    assert CAVEAT in (tmp_path / "claims.md").read_text()
+
+
+def test_results_from_before_it_was_kept_can_be_read(found: Reproduction, tmp_path: Path) -> None:
+    storing.store(found, tmp_path)
+    file = tmp_path / storing.RESULTS
+    content = json.loads(file.read_text())
+    del content["departures"]
+    file.write_text(json.dumps(content))
+    assert storing.load(tmp_path).departures == ()
+
+
+def shown(one: Reproduction, folder: Path) -> tuple[str, str]:
+    """What stands above the first table: on the terminal, and on the page."""
+    console = Console(width=120, record=True, file=StringIO())
+    terminal.show(one, console)
+    page = html.unescape(write_reproduction([one], folder).read_text(encoding="utf-8"))
+    body = page.partition("<body")[2]
+    return console.export_text().partition("Table 1")[0], body.partition("<table")[0]
+
+
+def test_another_recipe_is_told_above_all(changed: Reproduction, tmp_path: Path) -> None:
+    assert all(text.count(CAVEAT) == 1 for text in shown(changed, tmp_path))
+    for fine in (replace(changed, departures=()), replace(changed, simulated=True)):
+        assert not any("recipe" in text for text in shown(fine, tmp_path))
+
+
+def test_the_page_of_all_tells_whose_recipe_is_another(
+    changed: Reproduction, tmp_path: Path
+) -> None:
+    paper = replace(changed.paper, key="other")
+    both = [changed, replace(changed, paper=paper, departures=())]
+    page = html.unescape(write_reproduction(both, tmp_path).read_text(encoding="utf-8"))
+    overview = page.partition("<body")[2].partition("<table")[0]
+    assert overview.count(CAVEAT) == 1

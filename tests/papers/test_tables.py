@@ -110,3 +110,9 @@ def test_pooled_figures_have_a_column_of_their_own():
     assert result.metrics == ("dice", "auc")
     assert result.lines[0].figures["auc"].mean == pytest.approx(0.7)
     assert math.isnan(result.lines[0].figures["auc"].sd)
+
+
+def test_rows_that_flatter_are_named():
+    found = {"old": with_baselines(OLD), "new": replace(with_baselines(NEW), unfit="it saw them")}
+    assert "the new net: it saw them." in made(found).notes
+    assert not any("saw them" in note for note in made({"old": with_baselines(OLD)}).notes)

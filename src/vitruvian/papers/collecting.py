@@ -14,11 +14,13 @@ from vitruvian.core.rundir import RunDirectory
 from vitruvian.core.splits import Splits
 from vitruvian.core.task import Task
 from vitruvian.papers.evidence import Evidence, Repeat
+from vitruvian.papers.fitness import unfit
 from vitruvian.papers.plan import Plan, PlannedRun
 from vitruvian.papers.results import Cost
 from vitruvian.sweeps.states import RunState, State
 
 _ONE_FOLD = re.compile(r"fold \d+( of \d+)?")
+_ALL_FOLDS = re.compile(r"(\d+)-fold|fold \d+ of (\d+)")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class _Found:
     run: RunDirectory
     evaluation: Evaluation
     split: str
+    unfit: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class Collected:
             for view in repeat.views.values()
         ]
         return any(found) if found else None
+
+    @property
+    def folds(self) -> int | None:
+        """How many folds the data have, as the divisions of the runs say; None: they do not."""
+        return min((one.folds for one in self.evidence.values() if one.folds), default=None)
 
 
 def collect(
@@ -88,10 +96,12 @@ def collect(
 
 
 def _read(planned: PlannedRun, run: RunDirectory) -> _Found:
-    _, evaluation = own_evaluation(run)
+    suffix, evaluation = own_evaluation(run)
     if not evaluation.rows:
         raise DataError(f"{run.evaluation} holds an evaluation of no cases")
-    return _Found(planned, run, evaluation, Splits.read(run.splits_file).kind)
+    splits = Splits.read(run.splits_file)
+    why = unfit(splits, "leaky" in suffix, planned.point)
+    return _Found(planned, run, evaluation, splits.kind, why)
 
 
 def _evidence(key: str, runs: Sequence[_Found], asked: int) -> Evidence:
@@ -103,7 +113,15 @@ def _evidence(key: str, runs: Sequence[_Found], asked: int) -> Evidence:
         groups.setdefault(one.planned.repeat, []).append(one)
     task = build_task(runs[0].run.config)
     repeats = tuple(_repeat(name, own, task) for name, own in groups.items())
-    return Evidence(key, repeats, (len(runs), asked), split=_split(groups), pool=task.pooled)
+    return Evidence(
+        key,
+        repeats,
+        (len(runs), asked),
+        split=_split(groups),
+        unfit="; ".join(dict.fromkeys(one.unfit for one in runs if one.unfit)),
+        folds=_folds(runs[0].split),
+        pool=task.pooled,
+    )
 
 
 def _repeat(name: str, folds: Sequence[_Found], task: Task) -> Repeat:
@@ -135,3 +153,9 @@ def _split(groups: Mapping[str, Sequence[_Found]]) -> str:
     folds = max(groups.values(), key=len)
     kind = folds[0].split
     return kind if len(folds) == 1 else _ONE_FOLD.sub(f"{len(folds)} folds", kind)
+
+
+def _folds(kind: str) -> int | None:
+    """How many folds a division has, such as 5 of "5-fold, fold 3"."""
+    found = _ALL_FOLDS.search(kind)
+    return int(found[1] or found[2]) if found else None

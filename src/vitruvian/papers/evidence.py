@@ -38,6 +38,9 @@ class Evidence:
         config: the frozen config of its first run; None before one is frozen.
         cost: of its net; None where it was not asked for.
         split: how subjects were divided, in words.
+        folds: how many folds that division has; None: it has none, or does not say.
+        unfit: why its figures say nothing of people whom its nets have not seen; empty where they
+            do.
         pool: `Task.pooled` of its task: with it, subjects can be drawn again for the intervals of
             pooled figures. None: those come from the repetitions.
     """
@@ -48,4 +51,6 @@ class Evidence:
     config: Config | None = None
     cost: Cost | None = None
     split: str = ""
+    unfit: str = ""
+    folds: int | None = None
     pool: Callable[[Sequence[Row]], Mapping[str, float]] | None = None

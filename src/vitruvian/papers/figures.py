@@ -29,7 +29,8 @@ class Figures:
     Attributes:
         ours: of the experiment.
         rival: of what it is compared with.
-        baseline: name and figure of the best trivial baseline beside the experiment.
+        baseline: name and figure of the trivial baseline that the claim is held against: the one
+            that it names, else the best.
         everyone: over all participants, where `ours` is that of the best one.
     """
 
@@ -116,10 +117,17 @@ def _baselines(claim: Claim, evidence: Evidence) -> Iterator[tuple[str, Estimate
     if claim.kind == "cost":
         return
     for name in predictors(evidence.repeats):
-        if is_baseline(name) and not name.startswith("control:"):
+        if _counts(name, claim):
             figure = _in_print(claim, _of(claim, evidence, name))
             if figure is not None:
                 yield name, figure
+
+
+def _counts(name: str, claim: Claim) -> bool:
+    """Whether a claim is held against this predictor."""
+    if claim.baseline:
+        return name == claim.baseline
+    return is_baseline(name) and not name.startswith("control:")
 
 
 def _in_print(claim: Claim, figure: Estimate | None) -> Estimate | None:

@@ -12,6 +12,9 @@ from typing import Any, Literal
 Kind = Literal["figure", "order", "cost", "measured", "untested"]
 Bound = Literal["=", "<=", ">="]
 
+# Keys by which an experiment asks for a division of its own: whom to hold out, and what is one.
+SPLIT, UNIT = "split", "datamodule.unit"
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -102,6 +105,8 @@ class Claim:
         metric: of cases, or a pooled figure; `parameters`, `macs` or `step_s` for costs.
         pooled: whether `metric` is a pooled figure.
         predictor: whose figure it is: the model's, or that of a trivial baseline.
+        baseline: the one trivial baseline that it is held against, as evaluations name it; empty:
+            the best of all.
         best: the figure of the best participant, as papers print with "as little as"; a pooled
             figure is already that of the best one.
         beside: a pooled figure over all participants, which stands beside that of the best one.
@@ -124,6 +129,7 @@ class Claim:
     metric: str = ""
     pooled: bool = False
     predictor: str = "model"
+    baseline: str = ""
     best: bool = False
     beside: str = ""
     value: float | None = None

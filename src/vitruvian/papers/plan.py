@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vitruvian.core.check import nearest
+from vitruvian.core.config import Config
 from vitruvian.core.errors import ConfigError
+from vitruvian.papers.departures import (
+    departures,
+    is_fold,
+    key_of,
+    larger_batch,
+    missing_folds,
+)
 from vitruvian.papers.paper import Experiment, Paper, Preset
-
-_FOLD = "fold"  # the last part of a key that says who is held out
+from vitruvian.papers.roots import KEY, NOTHING, ROOT
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,10 @@ class Plan:
         preset: key of the preset.
         shared: overrides of every run.
         runs: the runs, in the order of their numbers in the sweep.
-        real: whether the user has named real data.
+        real: whether the data are real, as far as it is known: the user has named some.
+        typed: overrides by the user, as typed.
+        repeats: the values of each key that is repeated over.
+        root_key: after which the folder of the data is typed, for messages.
     """
 
     paper: Paper
@@ -51,11 +61,35 @@ class Plan:
     shared: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
     real: bool
+    typed: tuple[str, ...] = ()
+    repeats: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    root_key: str = KEY
 
     @property
     def simulated(self) -> bool:
         """Whether the runs rest on simulated data, as far as it can be known beforehand."""
         return self.paper.presets[self.preset].simulated and not self.real
+
+    def departures(self, config: Config) -> tuple[str, ...]:
+        """What makes the runs another recipe than the paper's, each in a few words.
+
+        A preset that is made for simulated data shows the way: on real ones it is no recipe.
+
+        Args:
+            config: frozen, of any run.
+        """
+        preset = self.paper.presets[self.preset]
+        small = [f"preset={self.preset}"] if preset.simulated and self.real else []
+        changed = departures(self.paper, preset, self.typed, self.repeats)
+        return (*small, *changed, *larger_batch(self.typed, config))
+
+    def missing_folds(self, there: int | None = None) -> tuple[str, ...]:
+        """Which folds are left out, such as `1 of 5 folds`.
+
+        Args:
+            there: how many the data have; None: as many as the paper's.
+        """
+        return tuple(missing_folds(self.paper.presets[self.preset], self.repeats, there))
 
     @property
     def experiments(self) -> tuple[Experiment, ...]:
@@ -69,7 +103,7 @@ class Plan:
         return ", ".join(part for part in parts if part)
 
 
-def plan_of(paper: Paper, preset: str, typed: Sequence[str] = ()) -> Plan:
+def plan_of(paper: Paper, preset: str, typed: Sequence[str] = (), root_key: str = KEY) -> Plan:
     """Plan the runs of a paper.
 
     Args:
@@ -77,6 +111,7 @@ def plan_of(paper: Paper, preset: str, typed: Sequence[str] = ()) -> Plan:
         preset: how.
         typed: further overrides, by the user; a value of a key that the preset repeats over
             (`seed=0,1`) takes the place of its values.
+        root_key: after which the folder of the data is typed, for messages.
 
     Raises:
         ConfigError: there is no such preset, a key that it needs was not given, or a value is a
@@ -86,8 +121,9 @@ def plan_of(paper: Paper, preset: str, typed: Sequence[str] = ()) -> Plan:
     given = {key_of(text): text.partition("=")[2] for text in typed}
     _refuse_own(paper, given)
     for key, what in own.needs.items():
-        if given.get(key, "") in ("", "null"):
-            raise ConfigError(f"{key}: preset={preset} needs it: {what}; add {key}=...")
+        if given.get(key, "") in NOTHING:
+            name = root_key if key == ROOT else key
+            raise ConfigError(f"{name}: preset={preset} needs it: {what}; add {name}=...")
     repeats = {key: _repeated(key, given.get(key), own) for key in own.repeats}
     rest = [text for text in typed if key_of(text) not in repeats]
     settled = {key_of(text) for text in rest}
@@ -101,11 +137,10 @@ def plan_of(paper: Paper, preset: str, typed: Sequence[str] = ()) -> Plan:
         raise ConfigError(f"preset: {preset} runs no experiment of {paper.key}")
     shared = [text for text in own.overrides if key_of(text) not in settled | set(repeats)]
     real = any(
-        given.get(key, "") not in ("", "null")
-        for one in paper.presets.values()
-        for key in one.needs
+        given.get(key, "") not in NOTHING for one in paper.presets.values() for key in one.needs
     )
-    return Plan(paper, preset, (*shared, *rest), tuple(runs), real)
+    every = (*shared, *rest)
+    return Plan(paper, preset, every, tuple(runs), real, tuple(typed), repeats, root_key)
 
 
 def _refuse_own(paper: Paper, given: Mapping[str, str]) -> None:
@@ -133,11 +168,6 @@ def preset_of(paper: Paper, preset: str) -> Preset:
     return paper.presets[preset]
 
 
-def key_of(override: str) -> str:
-    """The key of `key=value`."""
-    return override.partition("=")[0].lstrip("+~")
-
-
 def _point(experiment: Experiment, preset: str, settled: set[str]) -> dict[str, str]:
     """What an experiment sets, except for the keys that the user has settled."""
     lines = (*experiment.overrides, *experiment.presets.get(preset, ()))
@@ -163,14 +193,10 @@ def _combinations(
     found = []
     for values in itertools.product(*repeats.values()):
         chosen = dict(zip(repeats, values, strict=True))
-        folds = {key: value for key, value in chosen.items() if _is_fold(key)}
-        seeds = {key: value for key, value in chosen.items() if not _is_fold(key)}
+        folds = {key: value for key, value in chosen.items() if is_fold(key)}
+        seeds = {key: value for key, value in chosen.items() if not is_fold(key)}
         found.append(({k: str(v) for k, v in chosen.items()}, (_named(seeds), _named(folds))))
     return found
-
-
-def _is_fold(key: str) -> bool:
-    return key.rpartition(".")[2] == _FOLD
 
 
 def _named(chosen: Mapping[str, int]) -> str:

@@ -13,7 +13,8 @@ from vitruvian.core.check import nearest
 from vitruvian.core.config import config_directory
 from vitruvian.core.errors import ConfigError, DataError
 from vitruvian.core.typed_yaml import read_texts, typed
-from vitruvian.papers.paper import Claim, Paper, Table
+from vitruvian.papers.departures import key_of
+from vitruvian.papers.paper import SPLIT, UNIT, Claim, Experiment, Paper, Table
 
 _RUN = ("figure", "order", "cost")  # kinds of claims that an experiment tests
 _PAIRED = ("order", "cost")  # kinds that compare two experiments
@@ -130,8 +131,19 @@ def _of_claim(claim: Claim, paper: Paper) -> Iterator[str]:
     for field, wanted in needed.items():
         if wanted and not getattr(claim, field):
             yield f"{place}.{field}: missing, a claim of kind {claim.kind} needs it"
+    if claim.kind in ("figure", "order") and not claim.why:
+        for own in filter(None, (_own_split(paper.experiments.get(name)) for name in named)):
+            yield f"{place}.why: missing; {own} decides whom it is judged on, say what that means"
     if claim.kind == "cost" and claim.metric and claim.metric not in COSTS:
         yield f"{place}.metric: {claim.metric} is no cost; {_meant(claim.metric, COSTS)}"
+
+
+def _own_split(experiment: Experiment | None) -> str:
+    """By what an experiment asks for a division of its own; empty if it does not."""
+    if experiment is None:
+        return ""
+    lines = (*experiment.overrides, *(text for own in experiment.presets.values() for text in own))
+    return next((text for text in lines if key_of(text) in (SPLIT, UNIT)), "")
 
 
 def _malformed(place: str, overrides: Iterable[str]) -> Iterator[str]:

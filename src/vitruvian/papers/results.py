@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vitruvian.papers.paper import Claim, Paper
+
+
+def caveat(departures: Sequence[str]) -> str:
+    """That another recipe was run, and what this means; empty where none is."""
+    told = f"Not the paper's recipe ({'; '.join(departures)}): figures are shown, not judged"
+    return told if departures else ""
 
 
 class Verdict(StrEnum):
@@ -53,6 +59,8 @@ class PairedTest:
         ci_high: upper end.
         least_p: the smallest p that so many pairs which differ can give.
         why: there is no p; empty where there is one.
+        lean: the side to which the ranks point (sign of W+ - W-): 1 where the row is above the
+            reference, -1 where it is below. The mean may point to the other one.
     """
 
     n: int
@@ -63,6 +71,7 @@ class PairedTest:
     ci_high: float = float("nan")
     least_p: float = float("nan")
     why: str = ""
+    lean: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,6 +181,7 @@ class Reproduction:
         machine: in words: processor, GPUs.
         seconds: that the runs took together.
         commands: what gives these results again.
+        departures: what makes the runs another recipe than the paper's, each in a few words.
     """
 
     paper: Paper
@@ -186,3 +196,9 @@ class Reproduction:
     machine: str
     seconds: float
     commands: tuple[str, ...] = ()
+    departures: tuple[str, ...] = ()
+
+    @property
+    def caveat(self) -> str:
+        """What a reader must know first; empty where it is the recipe, or only shows the way."""
+        return "" if self.simulated else caveat(self.departures)

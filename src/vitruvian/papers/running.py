@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from hydra import initialize_config_dir
@@ -23,7 +23,10 @@ from vitruvian.core.compose import COMPLAINTS, register_schema
 from vitruvian.core.config import Config, config_directory
 from vitruvian.core.errors import ConfigError
 from vitruvian.core.machine import visible_gpus
-from vitruvian.papers.plan import Plan, key_of
+from vitruvian.papers.departures import key_of
+from vitruvian.papers.mistyped import is_mistyped, set_aside
+from vitruvian.papers.plan import Plan
+from vitruvian.papers.roots import need_folders
 from vitruvian.sweeps.composing import Composer
 from vitruvian.sweeps.directory import Manifest, SweepDirectory
 from vitruvian.sweeps.launchers import launcher_of
@@ -50,7 +53,8 @@ def frozen_sweep(plan: Plan, hydras: Sequence[str], folder: Path) -> SweepDirect
         folder: of the sweep.
 
     Raises:
-        ConfigError: any of the runs is wrong; nothing has been written then.
+        ConfigError: any of the runs is wrong, or its data are not there; nothing has been written
+            then.
         RunError: the folder holds other runs.
     """
     refuse_taken((*plan.shared, *hydras))
@@ -59,18 +63,28 @@ def frozen_sweep(plan: Plan, hydras: Sequence[str], folder: Path) -> SweepDirect
     with _hydra([*_launched(plan, hydras), *first]) as (loader, master):
         frozen = freeze_all(Composer(loader, master, plan.shared), points)
         node = launcher_node(master)
+    configs = [config for _, config in frozen]
+    need_folders(configs, plan.root_key)
     launcher_of(node)  # before anything is written
     manifest = Manifest(
         name=plan.paper.key,
         overrides=plan.shared,
         axes=tuple(dict.fromkeys(key_of(key) for point in points for key in point)),
-        objectives=objectives_of(None, frozen[0][1]),
+        objectives=objectives_of(None, configs[0]),
         launcher=node,
         origin=origin(),
     )
     sweep = SweepDirectory(folder)
-    settle(sweep, manifest, frozen, PLACE)
+    with set_aside(sweep) if _gives_way(sweep, configs) else nullcontext():
+        settle(sweep, manifest, frozen, PLACE)
     return sweep
+
+
+def _gives_way(sweep: SweepDirectory, configs: Sequence[Config]) -> bool:
+    """Whether another sweep may take the place of this one: nothing would be lost with it."""
+    if not sweep.exists or not is_mistyped(sweep, configs):
+        return False
+    return not count_moving(how_they_stand(sweep))
 
 
 def refuse_taken(overrides: Sequence[str]) -> None:

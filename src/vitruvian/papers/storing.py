@@ -189,7 +189,7 @@ def claims_markdown(found: Reproduction) -> str:
     title = f"{found.paper.title}: claims"
     head = ["claim", "where", "printed", "ours", "baseline", "verdict", "why"]
     lines = [_claim_cells(judged) for judged in found.claims]
-    return _markdown(title, found.simulated, head, lines, ())
+    return _markdown(title, found.simulated, head, lines, filter(None, [found.caveat]))
 
 
 def _claim_cells(judged: Judged) -> list[str]:
@@ -212,7 +212,7 @@ def _markdown(
     simulated: bool,
     head: Sequence[str],
     lines: Sequence[Sequence[str]],
-    notes: Sequence[str],
+    notes: Iterable[str],
 ) -> str:
     origin = "SIMULATED data: nothing here reproduces the paper" if simulated else "real data"
     text = [f"**{title}** ({origin})", "", _row(head), _row(["---"] * len(head))]

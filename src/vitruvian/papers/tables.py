@@ -160,8 +160,16 @@ def _notes(
         yield interval_of(known[beside])
     if any(line.tests for line in lines):
         yield _test_note(lines, next(x.label for x in lines if x.experiment == table.reference))
+    yield from _unfit_notes([line for line in lines if not line.baseline], known)
     if incomplete := [line.label for line in lines if line.runs[0] < line.runs[1]]:
         yield f"Runs are missing of: {', '.join(incomplete)}."
+
+
+def _unfit_notes(lines: Sequence[Line], known: Mapping[str, Evidence]) -> Iterator[str]:
+    """Which rows flatter, and why."""
+    found = {one.label: known[one.experiment].unfit for one in lines if one.experiment in known}
+    for why in dict.fromkeys(filter(None, found.values())):
+        yield f"{', '.join(label for label, own in found.items() if own == why)}: {why}."
 
 
 def _paper_notes(paper: Paper, table: Table, lines: Sequence[Line]) -> Iterator[str]:

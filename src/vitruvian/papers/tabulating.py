@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,9 @@ def tabulate(plan: Plan, sweep: SweepDirectory, commands: Sequence[str]) -> Tabu
     collected = collect(plan, states, _costs(plan, states, sweep.path.parent))
     findings, impossible = _audited(plan.paper)
     simulated = plan.simulated if collected.simulated is None else collected.simulated
+    departures = replace(plan, real=not simulated).departures(states[0].entry.run.config)
+    if collected.simulated is not None:  # how many folds there are is known from the runs
+        departures = (*plan.missing_folds(collected.folds), *departures)
     labels = {number: plan.label(run) for number, run in enumerate(plan.runs)}
     origin = _origin(one.entry.run for one in states if one.state is State.COMPLETED)
     found = Reproduction(
@@ -60,13 +63,14 @@ def tabulate(plan: Plan, sweep: SweepDirectory, commands: Sequence[str]) -> Tabu
         simulated=simulated,
         split="; ".join(dict.fromkeys(e.split for e in collected.evidence.values() if e.split)),
         tables=result_tables(plan.paper, plan.preset, collected.evidence),
-        claims=judge(plan.paper, simulated, collected.evidence, impossible),
+        claims=judge(plan.paper, simulated, collected.evidence, impossible, departures=departures),
         findings=findings,
         runs=tuple(_link(plan, sweep, one, collected) for one in states),
         commit=origin.commit,
         machine=origin.machine,
         seconds=sum(figures_of(one.entry.run).seconds or 0.0 for one in states),
         commands=tuple(commands),
+        departures=departures,
     )
     unreadable = [f"{labels[number]}: {why}" for number, why in collected.unreadable.items()]
     problems = (*running.unfinished_lines(states, labels), *unreadable)

@@ -49,6 +49,8 @@ def show(found: Reproduction, console: Console | None = None) -> None:
 def _banner(found: Reproduction, console: Console) -> None:
     origin = BANNER if found.simulated else "real data"
     _say(console, f"{origin}; preset {found.preset}", "bold reverse" if found.simulated else "")
+    if found.caveat:
+        _say(console, found.caveat, "bold reverse")
     if found.split:
         _say(console, f"split: {found.split}")
 

@@ -1,25 +1,29 @@
 """What becomes of each claim of a paper, and why, in one sentence.
 
-Simulated data never reproduce a claim about people: their verdict is "not comparable", and the
-reason says what they show. Costs and times are claims about nets, which need no data.
+Neither simulated data reproduce a claim about people, nor runs that depart from the paper's recipe
+or judge people whom the net has seen: their verdict is "not comparable", and the reason says what
+they show. The same holds of so little data that almost any printed number would agree with them.
+Costs and times are claims about nets, which need no data.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from vitruvian.papers.evidence import Evidence
 from vitruvian.papers.figures import Figures, figures_of, number, text
 from vitruvian.papers.measured import Measurement, measurements
 from vitruvian.papers.paper import Claim, Paper
 from vitruvian.papers.results import Estimate, Judged, PairedTest, Verdict
-from vitruvian.papers.statistics import holm, paired, subject_means
+from vitruvian.papers.statistics import adjusted, paired, subject_means
 from vitruvian.papers.tables import is_simulated
 from vitruvian.report.quantity import versus
 
 LEVEL = 0.05
+_WIDEST = 0.1  # half an interval over the printed number: with more, far other ones lie in it, too
+_FEWEST = 6  # subjects: with five no rank test reaches LEVEL either
 _NOBODY = "no run of it is complete"
 
 Tests = Mapping[str, PairedTest]
@@ -30,10 +34,9 @@ class _Case:
     """What a claim is judged by."""
 
     claim: Claim
-    simulated: bool
+    reservations: tuple[str, ...]  # why what was run cannot speak of the paper's claim
     figures: Figures
     test: PairedTest | None
-    tests: int  # how many tests the p values are adjusted for
     measured: Measurement | None
     runs: str  # in words, where some are missing
     complete: bool  # whether every experiment that it needs has complete runs
@@ -45,6 +48,7 @@ def judge(
     evidence: Mapping[str, Evidence],
     impossible: Mapping[str, str],
     measured: Mapping[str, Measurement] | None = None,
+    departures: Sequence[str] = (),
 ) -> tuple[Judged, ...]:
     """Judge every claim of a paper, in order.
 
@@ -54,19 +58,20 @@ def judge(
         evidence: by experiment.
         impossible: by claim, the arithmetic that excludes its printed number.
         measured: what `papers.measured.measurements` found; None: it is measured now.
+        departures: what makes the runs another recipe than the paper's, such as
+            `trainer.max_epochs=1`.
     """
     known = measurements(paper) if measured is None else measured
     tests = order_tests(paper, evidence)
-    family = sum(not math.isnan(test.p) for test in tests.values())
     found = []
     for claim in paper.claims:
         own = evidence.get(claim.experiment)
+        behind = _behind(claim, evidence)
         case = _Case(
             claim,
-            simulated or any(map(is_simulated, _behind(claim, evidence))),
+            _reservations(behind, simulated or any(map(is_simulated, behind)), departures),
             _figures(claim, own, evidence.get(claim.rival), known.get(claim.key)),
             tests.get(claim.key),
-            family,
             known.get(claim.key),
             _runs(claim, evidence),
             _complete(claim, evidence),
@@ -93,9 +98,17 @@ def order_tests(paper: Paper, evidence: Mapping[str, Evidence]) -> dict[str, Pai
         if claim.kind == "order" and own and rival and own.repeats and rival.repeats:
             theirs = subject_means(rival.repeats, claim.metric)
             found[claim.key] = paired(subject_means(own.repeats, claim.metric), theirs)
-    adjusted = holm([test.p for test in found.values()])
-    pairs = zip(found.items(), adjusted, strict=True)
-    return {key: replace(test, p_holm=p) for (key, test), p in pairs}
+    return adjusted(found)
+
+
+def _reservations(
+    behind: Sequence[Evidence], simulated: bool, departures: Sequence[str]
+) -> tuple[str, ...]:
+    """Why figures cannot speak of the paper's claim, whatever they are; the weightiest first."""
+    found = ["simulated"] if simulated else []
+    if departures:
+        found.append(f"not the paper's recipe ({'; '.join(departures)})")
+    return (*found, *dict.fromkeys(one.unfit for one in behind if one.unfit))
 
 
 def _judged(case: _Case, paper: Paper, excluded: str | None) -> tuple[Verdict, str]:
@@ -112,9 +125,9 @@ def _judged(case: _Case, paper: Paper, excluded: str | None) -> tuple[Verdict, s
         return _cost(claim, case.figures)
     verdict, shown = _order(case) if claim.kind == "order" else _figure(claim, case.figures)
     shown += case.runs
-    if case.simulated:
+    if case.reservations:
         besides = "" if claim.comparable else _why(claim, "; besides, ")
-        return Verdict.NOT_COMPARABLE, f"simulated: {shown}{besides}"
+        return Verdict.NOT_COMPARABLE, f"{'; '.join(case.reservations)}: {shown}{besides}"
     if not claim.comparable:
         return Verdict.NOT_COMPARABLE, f"{claim.why}; {shown}"
     shown += _why(claim, "; ")
@@ -159,7 +172,7 @@ def _runs(claim: Claim, evidence: Mapping[str, Evidence]) -> str:
 def _ours_too(case: _Case) -> str:
     if case.figures.ours is None:
         return ""
-    kind = "simulated, ours" if case.simulated else "ours"
+    kind = ", ".join([*case.reservations, "ours"])
     return f"; {kind} {text(case.figures.ours, case.claim)}"
 
 
@@ -174,28 +187,55 @@ def _figure(claim: Claim, figures: Figures) -> tuple[Verdict, str]:
     if claim.value is None:
         told = f"ours {ours}, nothing printed to hold it against{beneath}"
         return Verdict.NOT_COMPARABLE, told
-    holds, told = _held(claim, figures.ours, f"{claim.value:g}{_unit(claim)}")
+    verdict, told = _held(claim, claim.value, figures.ours)
     told = f"{told}{_everyone(figures, claim)}{beneath}"
-    if holds and beneath:  # what costs nothing passes, too: the claim says nothing of the method
+    if verdict is Verdict.REPRODUCED and beneath:  # what costs nothing passes, too
         return Verdict.NOT_COMPARABLE, told
-    return Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED, told
+    return verdict, told
 
 
-def _held(claim: Claim, ours: Estimate, printed: str) -> tuple[bool, str]:
-    """A number holds if it lies in our interval; a limit, if all of our interval keeps to it."""
-    assert claim.value is not None
-    shown, better = text(ours, claim), _better(claim, ours.mean, claim.value)
+def _held(claim: Claim, value: float, ours: Estimate) -> tuple[Verdict, str]:
+    """Whether our interval speaks for the printed number or limit."""
+    printed, shown = f"{value:g}{_unit(claim)}", text(ours, claim)
+    if math.isnan(ours.ci_low + ours.ci_high):
+        alone = f"ours {shown} is one value without an interval"
+        return Verdict.NOT_COMPARABLE, f"{alone}, too little to hold the printed {printed} against"
     if claim.bound != "=":
-        ends = [end for end in (ours.ci_low, ours.ci_high) if not math.isnan(end)]
-        if better and all(_better(claim, end, claim.value) for end in ends):
-            return True, f"ours {shown} keeps within the printed limit of {printed}"
-        which = "keeps within it only on average" if better else "does not"
-        return False, f"printed is a limit of {printed}, ours {shown} {which}"
-    if ours.ci_low <= claim.value <= ours.ci_high:
-        return True, f"the printed {printed} lies in our interval, {shown}"
-    if better:
-        return False, f"ours {shown} is better than the printed {printed}, which it does not hold"
-    return False, f"ours {shown} does not reach the printed {printed}"
+        return _limited(claim, value, ours)
+    if ours.ci_low <= value <= ours.ci_high:
+        doubt = _few(claim, ours) or _wide(value, ours)
+        told = f"the printed {printed} lies in our interval, {shown}{doubt}"
+        return Verdict.NOT_COMPARABLE if doubt else Verdict.REPRODUCED, told
+    if _better(claim, ours.mean, value):
+        told = (
+            f"ours {shown} is better than the printed {printed}, which lies outside of our interval"
+        )
+    else:
+        told = f"ours {shown} does not reach the printed {printed}"
+    return Verdict.NOT_REPRODUCED, told
+
+
+def _limited(claim: Claim, value: float, ours: Estimate) -> tuple[Verdict, str]:
+    """A limit holds if all of our interval keeps to it."""
+    limit, shown = f"{value:g}{_unit(claim)}", text(ours, claim)
+    if all(_better(claim, end, value) for end in (ours.ci_low, ours.ci_high)):
+        doubt = _few(claim, ours)
+        told = f"ours {shown} keeps within the limit of {limit}{doubt}"
+        return Verdict.NOT_COMPARABLE if doubt else Verdict.REPRODUCED, told
+    better = _better(claim, ours.mean, value)
+    which = "keeps within it only on average" if better else "does not keep to it"
+    return Verdict.NOT_REPRODUCED, f"the limit is {limit}, ours {shown} {which}"
+
+
+def _few(claim: Claim, ours: Estimate) -> str:
+    """Too few subjects to tell; of the best one `n` counts repetitions."""
+    return f", of {ours.n} subjects only" if ours.n < _FEWEST and not claim.best else ""
+
+
+def _wide(value: float, ours: Estimate) -> str:
+    """An interval so wide that much is possible: the less data, the wider it is."""
+    narrow = (ours.ci_high - ours.ci_low) / 2 <= _WIDEST * abs(value)
+    return "" if narrow else ", which is too wide to tell"
 
 
 def _better(claim: Claim, ours: float, theirs: float) -> bool:
@@ -241,26 +281,30 @@ def _order(case: _Case) -> tuple[Verdict, str]:
     assert ours is not None
     assert rival is not None
     assert test is not None
-    numbers = f"{ours.mean:.3g} v {rival.mean:.3g}{_unit(claim)}"
-    if not _is_ahead(claim, test):
-        return Verdict.NOT_REPRODUCED, f"the order does not hold, {numbers}, {_p(test)}"
+    figures = f"{ours.mean:.3g} v {rival.mean:.3g}{_unit(claim)}, {_p(test)}"
+    if not test.n:
+        return Verdict.NOT_COMPARABLE, f"the order cannot be told, {figures}"
+    mean, certain = _mean_difference(test), test.p_holm < LEVEL
+    if certain and mean * test.lean < 0:
+        told = f"mean and ranks point in opposite directions, {figures}"
+        return Verdict.NOT_COMPARABLE, told
+    if not (mean > 0 if claim.higher_is_better else mean < 0):
+        return Verdict.NOT_REPRODUCED, f"the order does not hold, {figures}"
     reached, size = _size(claim, test)
-    if math.isnan(test.p_holm) or test.least_p * case.tests > LEVEL:
-        few = f"so few pairs give no p below {min(1.0, test.least_p * case.tests):.2g}"
-        why = f"{_p(test)}; {few}" if math.isfinite(test.least_p) else _p(test)
-        undecided = "the order is as printed, but may be chance"
-        return Verdict.NOT_COMPARABLE, f"{undecided}, {numbers}, {why}{size}"
-    certain = test.p_holm < LEVEL
-    held = "the order holds" if certain else "the order is as printed, but may be chance"
-    verdict = Verdict.REPRODUCED if certain and reached else Verdict.NOT_REPRODUCED
-    return verdict, f"{held}, {numbers}, {_p(test)}{size}"
+    if certain:
+        verdict = Verdict.REPRODUCED if reached else Verdict.NOT_REPRODUCED
+        return verdict, f"the order holds, {figures}{size}"
+    undecided = f"the order is as printed, but may be chance, {figures}"
+    if test.least_p > LEVEL:
+        few = f"so few pairs give no p below {test.least_p:.2g}"
+        return Verdict.NOT_COMPARABLE, f"{undecided}; {few}{size}"
+    return Verdict.NOT_REPRODUCED, f"{undecided}{size}"
 
 
-def _is_ahead(claim: Claim, test: PairedTest) -> bool:
-    """Whether ours is better over the subjects that both have: others may be easier."""
+def _mean_difference(test: PairedTest) -> float:
+    """Over the subjects that both have: others may be easier."""
     middle = (test.ci_low + test.ci_high) / 2  # Student's interval is symmetric about the mean
-    difference = test.difference if math.isnan(middle) else middle
-    return difference > 0 if claim.higher_is_better else difference < 0
+    return test.difference if math.isnan(middle) else middle
 
 
 def _size(claim: Claim, test: PairedTest) -> tuple[bool, str]:

@@ -63,7 +63,8 @@ def _overview(found: Sequence[Reproduction]) -> Section:
         rows.append([name, Cell("SIMULATED" if one.simulated else "real"), *cells])
     head = ["paper", "data", *verdicts]
     table = Table("Verdicts on the claims", head, rows, numbers=2, roomy=True)
-    return Section("All papers", tables=[table])
+    notes = [f"{short_name(one.paper)}: {one.caveat}." for one in found if one.caveat]
+    return Section("All papers", notes=notes, tables=[table])
 
 
 def _sections(one: Reproduction, folder: Path, several: bool) -> list[Section]:
@@ -120,7 +121,7 @@ def _citation(one: Reproduction) -> str:
 
 
 def _warnings(one: Reproduction) -> list[str]:
-    warned = []
+    warned = [f"{one.caveat}."] if one.caveat else []
     if one.simulated:
         warned.append(
             "On simulated data nothing here reproduces the paper, whichever way a figure falls: "
