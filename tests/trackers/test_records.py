@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -170,6 +171,7 @@ def test_killed_and_continued(moment: str, tmp_path: Path, cache: str) -> None:
     assert train(run, (*keys(tmp_path, cache), ALL, "page=false"), MOMENTS[moment]) < 0
     first = json.loads((run / "tracker.json").read_text())
     assert train(run) == 0, log_of(run)
+    assert "cannot" not in log_of(run), log_of(run)
     assert json.loads((run / "tracker.json").read_text()) == first, "another record was begun"
     told = records.of_csv(run)
     curves = {"wandb": wandb_curves(run)}
@@ -297,7 +299,7 @@ def _one_experiment(sweep: Path) -> None:
 
 
 def test_two_runs_of_one_process(tmp_path: Path) -> None:
-    """wandb would make one of them."""
+    """wandb would make one of them, and let later processes share the service of this one."""
     from tests.trackers.told import subject
     from vitruvian.core.tracker_file import Entry
     from vitruvian.trackers.wandb import WandB
@@ -311,6 +313,7 @@ def test_two_runs_of_one_process(tmp_path: Path) -> None:
             tracker.log_metrics({"train/loss": loss, "epoch": 0}, step)
     for tracker in trackers.values():
         tracker.close("complete")
+    assert "WANDB_SERVICE" not in os.environ
     for loss in trackers:
         run = tmp_path / str(loss)
         assert wandb_curves(run)["train/loss"] == [(step, loss) for step in range(3)]

@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +22,10 @@ log = logging.getLogger(__name__)
 
 FOLDER = "wandb"
 _EXITS = {COMPLETE: 0, FAILED: 1, INTERRUPTED: 255}  # wandb calls 255 killed
-_TRIES = 10  # to begin offline after a server did not answer, a second between two of them
 _WAIT = "WANDB_INIT_TIMEOUT"  # its own variable: how long it waits for a server
-_SERVICE = 120.0  # seconds for its own service on this machine, however busy that is
+_LOCALLY = 120.0  # seconds for its service on this machine, however busy that is
+# How processes find a service that they share: it would hold the ids of killed runs for good.
+_SERVICE = "WANDB_SERVICE"
 # Where wandb would otherwise put parts of a run: the home folder.
 _FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
 # What it would otherwise gather about machine, user and code.
@@ -92,32 +92,15 @@ class WandB(Tracker):
         import wandb
 
         try:
-            # Asked first: a run that wandb could not begin leaves its service unsettled.
-            requests.head(wandb.setup().settings.base_url, timeout=_patience())
+            with self._inside():
+                address = wandb.setup().settings.base_url
+            requests.head(address, timeout=_patience())  # asked first: wandb would try for long
             self._run = self._start("online")
-        except requests.RequestException as error:
-            self._tell_offline(error)
         except Exception as error:
-            self._tell_offline(error)
-            self._run = self._start_again()
-
-    def _tell_offline(self, error: Exception) -> None:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        log.warning("logger.%s: no connection (%s); kept offline", self.role, told[:200])
-        self._mode = "offline"
-
-    def _start_again(self) -> Any:
-        """Begin offline; the service may hold the id of the run that did not begin for a moment."""
-        import wandb
-
-        for _ in range(_TRIES):
-            wandb.teardown()
-            try:
-                return self._start("offline")
-            except Exception:
-                log.debug("logger.%s: not yet offline", self.role, exc_info=True)
-            time.sleep(1.0)
-        return self._start("offline")
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            log.warning("logger.%s: no connection (%s); kept offline", self.role, told[:200])
+            self._mode = "offline"
+            wandb.teardown()  # its service holds the id of the run that did not begin
 
     def _records(self) -> list[Path]:
         """The offline records of this run."""
@@ -143,7 +126,7 @@ class WandB(Tracker):
                 resume="allow" if mode == "online" else None,
                 reinit="create_new",  # two runs of one process never become one
                 settings=wandb.Settings(
-                    init_timeout=_patience() if mode == "online" else _SERVICE, **_SILENCE
+                    init_timeout=_patience() if mode == "online" else _LOCALLY, **_SILENCE
                 ),
             )
         run.define_metric("step")
@@ -152,15 +135,16 @@ class WandB(Tracker):
 
     @contextmanager
     def _inside(self) -> Iterator[None]:
-        """Keep wandb's staging inside the run directory."""
+        """Keep wandb's staging inside the run directory, and its service inside this process."""
         place = self._about.run.path / FOLDER
-        before = {name: os.environ.get(name) for name in _FOLDERS}
+        before = {name: os.environ.get(name) for name in (*_FOLDERS, _SERVICE)}
         os.environ.update(dict.fromkeys(_FOLDERS, str(place / "staging")))
+        os.environ.pop(_SERVICE, None)
         try:
             yield
         finally:
             for name, value in before.items():
-                os.environ.pop(name)
+                os.environ.pop(name, None)
                 os.environ.update({} if value is None else {name: value})
 
     def _rewind(self, rows: Sequence[Values]) -> None:
