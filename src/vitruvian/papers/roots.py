@@ -5,12 +5,12 @@ Nothing here imports torch or Hydra.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitruvian.core.errors import ConfigError
+from vitruvian.core.quoting import quoted
 
 if TYPE_CHECKING:
     from vitruvian.core.config import Config
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 ROOT = "datamodule.root"  # the key of a run
 KEY = "root"  # the key that is typed
 NOTHING = ("", "null")  # what is typed for no folder
-
-_BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # only there a backslash means something to Hydra
-_ESCAPED = {"'": "\\'", "": ""}
 
 
 def root_key(paper: str, papers: Sequence[str]) -> str:
@@ -55,8 +52,7 @@ def root_override(folder: str) -> str:
 
     A reference such as `${oc.env:DATA}` keeps its meaning.
     """
-    shown = _BEFORE_QUOTE.sub(lambda found: 2 * found[1] + _ESCAPED[found[2]], folder)
-    return f"{ROOT}='{shown}'"
+    return f"{ROOT}={quoted(folder)}"
 
 
 def need_folders(configs: Iterable[Config], key: str) -> None:

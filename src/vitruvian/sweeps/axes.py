@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from vitruvian.core.errors import ConfigError
+from vitruvian.core.quoting import as_value
 
 MOST = 1_000_000  # points of a sweep; more is a mistyped range
-
-_SPECIAL = re.compile(r"[][(){},'\"\\=]|^\s|\s$|^$")  # what means something in the grammar
-_BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # only there a backslash means something
-_ESCAPED = {"'": "\\'", "": ""}
 
 Axes = Mapping[str, Sequence[str]]  # the values of each swept key, as typed after the `=`
 
@@ -138,9 +134,7 @@ def written(value: Any, as_typed: bool = False) -> str:
     if isinstance(value, dict):
         return f"{{{','.join(f'{key}:{written(item)}' for key, item in value.items())}}}"
     text = str(value)
-    if as_typed or "${" in text or not _SPECIAL.search(text):
-        return text
-    return "'" + _BEFORE_QUOTE.sub(lambda found: 2 * found[1] + _ESCAPED[found[2]], text) + "'"
+    return text if as_typed or "${" in text else as_value(text)
 
 
 def overrides_of(point: Mapping[str, str]) -> tuple[str, ...]:
