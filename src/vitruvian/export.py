@@ -26,9 +26,10 @@ Write a trained net for another runtime, check it against torch, and write a car
   format      onnx | torchscript | bundle                                         (onnx)
               onnx needs pip install 'vitruvian[onnx]'; torchscript is for torch and
               libtorch alone; bundle is a MONAI bundle of a liver net
-  output      the file (.onnx; .ts or .pt), or the folder of a bundle; outside the run,
-              where it replaces an earlier export alone; without it, in the run, or here
-              without a run: model.onnx, model_torchscript.ts, bundle
+  output      the file (.onnx; .ts or .pt), or the folder of a bundle; it replaces an
+              earlier export, nothing else, and never lies in the run's own folders;
+              without it, in the run, or here without a run: model.onnx,
+              model_torchscript.ts, bundle
   stream      true: one step of a net that is fed frame by frame, with its state   (false)
   checkpoint  best | last | PATH                                                  (best)
 """

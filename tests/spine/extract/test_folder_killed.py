@@ -49,6 +49,15 @@ def uninterrupted(tmp_path: Path) -> LandmarkDatabase:
     return db
 
 
+def kill_after(begun: int, db: LandmarkDatabase, folder: Path) -> None:
+    """Extract, and strike as soon as so many clips have begun; wait until nobody is left."""
+    program = start(db, folder)
+    until(lambda: len(calls(folder)) >= begun)
+    program.send_signal(signal.SIGKILL)
+    program.communicate()
+    until(lambda: not alive_in_group(program.pid))
+
+
 @pytest.mark.slow
 def test_killed_and_started_again(
     uninterrupted: LandmarkDatabase, tmp_path: Path, db: LandmarkDatabase
@@ -57,11 +66,7 @@ def test_killed_and_started_again(
     folder = tmp_path / "in"
     fake_videos(folder, ["", "", "", "wait", "wait", "", "wait", ""])
     for done in (3, 4):
-        program = start(db, folder)
-        until(lambda: len(calls(folder)) >= done + 2)  # noqa: B023
-        program.send_signal(signal.SIGKILL)
-        program.communicate()
-        until(lambda: not alive_in_group(program.pid))  # noqa: B023
+        kill_after(done + 2, db, folder)
         assert all(
             same_bits(c.landmarks, fake_landmarks(int(n[1:3]))) for n, c in content(db).items()
         )

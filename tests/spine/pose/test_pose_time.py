@@ -32,7 +32,6 @@ def test_nothing_is_fetched_for_a_measurement(measure, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_the_pose_net_finds_and_times_the_drawn_person(pose_models: Path):
-    pytest.importorskip("mediapipe", reason="needs pip install 'vitruvian[pose]'")
     milliseconds, about = PoseTime("lite", "1280x720", frames=5)()
     rate, _ = PoseTime("lite", "1280x720", frames=5, rate=True)()
     assert 0 < milliseconds < 10_000

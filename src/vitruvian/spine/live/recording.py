@@ -22,7 +22,7 @@ _H264 = {"preset": "veryfast", "crf": "23"}
 _THREADS = 2  # more would take the cores that pose and head need
 
 
-class Nothing(Exception):  # noqa: N818 - it is not an error
+class NoFrameError(Exception):
     """No frame came: there is nothing to keep."""
 
 
@@ -58,7 +58,7 @@ class Recording:
         trace: TracebackType | None,
     ) -> None:
         if self._container is None:
-            self._file.__exit__(Nothing, Nothing(), None)
+            self._file.__exit__(NoFrameError, NoFrameError(), None)
             return
         with self._file:
             self._finish()
