@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 # Lightning's own ways of shortening an epoch would break the exact resume; ours are data keys.
-FIXED: Final = {
+_FIXED: Final = {
     "val_check_interval": "validation ends an epoch; shorten it with datamodule.samples_per_epoch",
     "limit_train_batches": "shorten an epoch with datamodule.samples_per_epoch",
     "overfit_batches": "use split=resubstitution and datamodule.samples_per_epoch",
@@ -20,7 +20,7 @@ _ENDLESS: Final = (None, -1)
 
 def trainer_problems(node: Mapping[str, Any]) -> Iterator[str]:
     """One line for each trainer key that breaks the exact resume, or gives training no end."""
-    for key, advice in FIXED.items():
+    for key, advice in _FIXED.items():
         if node.get(key) not in _NEUTRAL:
             yield f"trainer.{key}: cannot be changed here; {advice}"
     for key, what in _ENDS.items():

@@ -90,7 +90,7 @@ def write_page(
             families.append(of_sweep(sweep, place, order=order))
         except RunError as error:
             notes.append(text_shown(str(error), folder))
-    own, unreadable = _of_runs(runs, place)
+    own, unreadable = of_runs(runs, place)
     families, notes = families + own, notes + unreadable
     title = f"Runs in {folder.name}" if len(families) != 1 else families[0].title
     page = document(families, title, notes)
@@ -242,13 +242,12 @@ class _Plain:
     config: Config
 
 
-def of_runs(runs: Sequence[Path], folder: Path) -> list[Family]:
-    """Runs without a sweep, in families that are judged by the same figure, of the same data."""
-    return _of_runs(runs, folder)[0]
+def of_runs(runs: Sequence[Path], folder: Path) -> tuple[list[Family], list[str]]:
+    """Runs without a sweep, in families that are judged by the same figure, of the same data.
 
-
-def _of_runs(runs: Sequence[Path], folder: Path) -> tuple[list[Family], list[str]]:
-    """The families, and a line for each run whose config cannot be read: nothing tells its own."""
+    Returns:
+        The families, and a line for each run whose config cannot be read: nothing tells its own.
+    """
     read = read_all(lambda path: (path, run := RunDirectory(path), *read_config(run)), runs)
     notes = [
         f"{between(path, folder)}: {trouble}: left out" for path, _, _, trouble in read if trouble

@@ -76,7 +76,7 @@ def test_family_knows_its_axes_its_best_and_who_is_near(tmp_path: Path) -> None:
         make_run(tmp_path / str(number), lr=lr, dice=dice)
     below = found_below(tmp_path)
     assert below.sweeps == []
-    (family,) = of_runs(below.runs, tmp_path)
+    (family,), _ = of_runs(below.runs, tmp_path)
     assert (family.metric, family.mode, family.simulated) == ("val/liver_dice", "max", True)
     assert family.axes == ("optimizer.lr",)
     assert [line.axes["optimizer.lr"] for line in family.ranked] == ["0.001", "0.01", "0.1"]
@@ -90,7 +90,7 @@ def test_family_knows_its_axes_its_best_and_who_is_near(tmp_path: Path) -> None:
 def test_runs_on_simulated_and_on_real_data_are_never_ranked_together(tmp_path: Path) -> None:
     for number, simulated in enumerate((True, False, True)):
         make_run(tmp_path / str(number), simulated, dice=0.9 + number / 100)
-    made = of_runs(found_below(tmp_path).runs, tmp_path)
+    made, _ = of_runs(found_below(tmp_path).runs, tmp_path)
     assert [[line.name for line in family.lines] for family in made] == [["0", "2"], ["1"]]
     assert [{line.data for line in family.lines} for family in made] == [{"SIMULATED"}, {"real"}]
     assert [family.simulated for family in made] == [True, False]
@@ -100,7 +100,7 @@ def test_what_has_failed_is_shown_but_not_the_best(tmp_path: Path) -> None:
     for number, dice in enumerate((0.8, 0.9)):
         run = make_run(tmp_path / str(number), dice=dice)
     run.write_status(FAILED, reason="out of memory", simulated=True)
-    (family,) = of_runs(found_below(tmp_path).runs, tmp_path)
+    (family,), _ = of_runs(found_below(tmp_path).runs, tmp_path)
     assert [line.name for line in family.ranked] == ["0"]
     assert [line.state for line in family.lines] == ["completed", "failed"]
 
@@ -160,7 +160,7 @@ def test_what_is_damaged_is_told_and_never_the_best(
 ) -> None:
     make_run(tmp_path / "good", dice=0.8)
     spoil(make_run(tmp_path / "spoilt", dice=0.95))
-    (family,) = of_runs(found_below(tmp_path).runs, tmp_path)
+    (family,), _ = of_runs(found_below(tmp_path).runs, tmp_path)
     assert [line.name for line in family.ranked] == ["good"]
     lost = [line for line in family.lines if line.name == "spoilt"]
     assert [line.state for line in lost] == ([state] if state else [])
@@ -272,7 +272,7 @@ def test_data_of_runs_that_were_never_begun_are_not_called_real(tmp_path: Path) 
         shutil.rmtree(path)
     for file in (run.path / "status.json", run.metrics_file):
         file.unlink()
-    families = of_runs(found_below(tmp_path).runs, tmp_path)
+    families, _ = of_runs(found_below(tmp_path).runs, tmp_path)
     page = html(document(families, "Runs"))
     assert "data not known yet" in page
     assert "real data" not in page
